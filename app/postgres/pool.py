@@ -1,0 +1,113 @@
+"""Connections to the watched database: bounded in number and in time, and clean when they are handed on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg
+
+from app.postgres.faults import CONNECT_FAULTS, QUERY_FAULTS, fault
+from app.postgres.statements import statement
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+PING_SECONDS = 1.0
+
+
+class Database:
+    """The pool, and one connection beside it for the health probe. Nothing is opened before the first use.
+
+    There is no prepared-statement cache: a statement prepared before DDL fails after it (InvalidCachedStatementError),
+    and a fix may be applied while we run. docs/decisions/0003-no-statement-cache.md has what that costs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._probe: asyncpg.Connection[asyncpg.Record] | None = None
+        self._frame = statement("transaction")
+        self._ping = statement("ping")
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection of the pool, for at most DATABASE_TIMEOUT_MS in all, waiting for a free one included.
+
+        Raises DatabaseUnavailableError, DatabaseTimeoutError, or DatabaseError for a query the server refused.
+        A connection on which anything went wrong is thrown away: giving it back would wait for the cancelling of its
+        query, which on a stalled socket takes as long as the query did.
+        """
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                pool = await self._open_pool()
+                connection = await _acquire(pool)
+                try:
+                    yield connection
+                except BaseException:
+                    connection.terminate()
+                    raise
+                finally:
+                    await pool.release(connection)
+        except QUERY_FAULTS as error:
+            raise fault(error) from error
+
+    @asynccontextmanager
+    async def transaction(self, connection: Connection) -> AsyncIterator[None]:
+        """A read-only transaction in the frame of `sql/transaction.sql`."""
+        milliseconds = self._settings.database_timeout_ms
+        async with connection.transaction(readonly=True):
+            await connection.fetchrow(self._frame, f"{milliseconds}ms", f"{milliseconds // 5}ms")
+            yield
+
+    async def ping(self) -> None:
+        """Raises DatabaseError unless the database answers within a second, on a connection of its own."""
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                if self._probe is None or self._probe.is_closed():
+                    self._probe = await asyncpg.connect(
+                        self._settings.database_url.get_secret_value(), statement_cache_size=0
+                    )
+                await self._probe.fetchval(self._ping)
+        except BaseException as error:
+            if self._probe is not None:
+                self._probe.terminate()
+                self._probe = None
+            if isinstance(error, CONNECT_FAULTS):
+                raise fault(error) from error
+            raise
+
+    async def close(self) -> None:
+        """Close every connection without waiting for queries that still run."""
+        if self._probe is not None:
+            self._probe.terminate()
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def _open_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
+        """Made on first use, for a pool belongs to an event loop. As it opens no connection at once, this neither
+        waits nor fails while the database is down.
+        """
+        if self._pool is None:
+            self._pool = asyncpg.create_pool(
+                self._settings.database_url.get_secret_value(),
+                min_size=0,
+                max_size=self._settings.database_pool_size,
+                statement_cache_size=0,
+                reset=_nothing_to_reset,
+            )
+        return await self._pool
+
+
+async def _acquire(pool: "asyncpg.Pool[asyncpg.Record]") -> "PoolConnectionProxy[asyncpg.Record]":
+    try:
+        return await pool.acquire()
+    except CONNECT_FAULTS as error:
+        raise fault(error) from error
+
+
+async def _nothing_to_reset(_connection: Connection) -> None:
+    """Every setting and every role of ours ends with its transaction, so asyncpg's own reset would undo nothing."""

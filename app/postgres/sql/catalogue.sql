@@ -1,0 +1,244 @@
+-- Everything of the catalogue that the checks compare, as the text of one jsonb document: two readings are equal
+-- exactly when their texts are.
+-- $1 schema, $2 names of the tables (text[]), $3 reading role, null to stay as logged in.
+--
+-- Nothing here waits for a lock on a table. pg_get_expr, pg_get_constraintdef and pg_get_indexdef would wait behind
+-- another session's ACCESS EXCLUSIVE lock, and one locked table would hide all the others.
+with recursive
+  login as (
+    select roles.oid, roles.rolname, roles.rolsuper, roles.rolbypassrls
+    from pg_catalog.pg_roles as roles
+    where roles.rolname = session_user
+  ),
+  reader as (
+    select roles.oid, roles.rolname, roles.rolsuper, roles.rolbypassrls
+    from pg_catalog.pg_roles as roles
+    where roles.rolname = coalesce($3, session_user)
+  ),
+  watched as (
+    select
+      class.oid, class.relname, class.relkind, class.relispartition, class.relrowsecurity, class.relnamespace
+    from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
+    where namespace.nspname = $1
+      and class.relname = any ($2)
+      -- What a query can read from. Indexes, sequences and composite types share the name space and are none of these.
+      and class.relkind in ('r', 'p', 'v', 'm', 'f')
+  ),
+  attributes as (
+    select
+      attribute.attrelid, attribute.attnum, attribute.attname, attribute.attnotnull,
+      attribute.atttypid, attribute.atttypmod
+    from pg_catalog.pg_attribute as attribute
+    join watched on watched.oid = attribute.attrelid
+    where attribute.attnum > 0
+      -- A dropped column leaves its row behind, under another name and without a type.
+      and not attribute.attisdropped
+  ),
+  -- From each column's type down through domains over domains to the base type.
+  type_chain as (
+    select attributes.attrelid, attributes.attnum, type.oid, type.typtype, type.typbasetype, type.typnotnull
+    from attributes
+    join pg_catalog.pg_type as type on type.oid = attributes.atttypid
+    union all
+    select
+      outer_type.attrelid, outer_type.attnum, type.oid, type.typtype, type.typbasetype,
+      outer_type.typnotnull or type.typnotnull
+    from type_chain as outer_type
+    join pg_catalog.pg_type as type on type.oid = outer_type.typbasetype
+    where outer_type.typtype = 'd'
+  ),
+  constraints as (
+    select
+      con.oid, con.conrelid, con.conname, con.contype, con.conkey, con.confrelid, con.confkey, con.convalidated,
+      -- Since Postgres 18; before it every constraint is enforced, and the row has no such column.
+      coalesce((pg_catalog.to_jsonb(con) ->> 'conenforced')::boolean, true) as enforced
+    from pg_catalog.pg_constraint as con
+    join watched on watched.oid = con.conrelid
+    -- A key that points at a partitioned table has a copy for each of its partitions, which is not a key of its own.
+    -- On a partition, the key inherited from the parent is all there is.
+    where con.conparentid = 0 or watched.relispartition
+  ),
+  column_documents as (
+    select
+      attributes.attrelid,
+      pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object(
+          'name', attributes.attname,
+          'type', pg_catalog.jsonb_build_object(
+            'schema', namespace.nspname,
+            'name', base.typname,
+            'display', pg_catalog.format_type(attributes.atttypid, attributes.atttypmod)
+          ),
+          'not_null', attributes.attnotnull or type_chain.typnotnull,
+          'not_null_validated', type_chain.typnotnull or not exists (
+            select from constraints
+            where constraints.conrelid = attributes.attrelid
+              and constraints.contype = 'n'
+              and constraints.conkey = array[attributes.attnum]
+              and not constraints.convalidated
+          )
+        )
+        order by attributes.attname collate "C"
+      ) as document
+    from attributes
+    join type_chain on type_chain.attrelid = attributes.attrelid and type_chain.attnum = attributes.attnum
+    join pg_catalog.pg_type as base on base.oid = type_chain.oid
+    join pg_catalog.pg_namespace as namespace on namespace.oid = base.typnamespace
+    -- The end of each chain.
+    where type_chain.typtype <> 'd'
+    group by attributes.attrelid
+  ),
+  key_documents as (
+    select
+      constraints.conrelid,
+      pg_catalog.jsonb_agg(keyed.columns) filter (where constraints.contype = 'p') -> 0 as primary_key,
+      pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object(
+          'name', constraints.conname,
+          'columns', keyed.columns,
+          'referenced_schema', target_namespace.nspname,
+          'referenced_table', target.relname,
+          'referenced_columns', keyed.referenced_columns,
+          'validated', constraints.convalidated,
+          'enforced', constraints.enforced and not exists (
+            select from pg_catalog.pg_trigger as trigger
+            where trigger.tgconstraint = constraints.oid and trigger.tgenabled = 'D'
+          )
+        )
+        order by constraints.conname collate "C"
+      ) filter (where constraints.contype = 'f' and target.oid is not null) as foreign_keys
+    from constraints
+    cross join lateral (
+      select
+        pg_catalog.jsonb_agg(attribute.attname order by key.position) as columns,
+        pg_catalog.jsonb_agg(referenced.attname order by key.position)
+          filter (where referenced.attname is not null) as referenced_columns
+      from rows from (
+        pg_catalog.unnest(constraints.conkey), pg_catalog.unnest(constraints.confkey)
+      ) with ordinality as key (number, referenced_number, position)
+      join pg_catalog.pg_attribute as attribute
+        on attribute.attrelid = constraints.conrelid and attribute.attnum = key.number
+      left join pg_catalog.pg_attribute as referenced
+        on referenced.attrelid = constraints.confrelid and referenced.attnum = key.referenced_number
+    ) as keyed
+    left join pg_catalog.pg_class as target on target.oid = constraints.confrelid
+    left join pg_catalog.pg_namespace as target_namespace on target_namespace.oid = target.relnamespace
+    where constraints.contype in ('p', 'f')
+    group by constraints.conrelid
+  ),
+  index_documents as (
+    select
+      index.indrelid,
+      pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object(
+          'name', class.relname,
+          'leading_column', attribute.attname,
+          'method', method.amname,
+          'valid', index.indisvalid and index.indisready and index.indislive,
+          'partial', index.indpred is not null
+        )
+        order by class.relname collate "C"
+      ) as document
+    from pg_catalog.pg_index as index
+    join watched on watched.oid = index.indrelid
+    join pg_catalog.pg_class as class on class.oid = index.indexrelid
+    join pg_catalog.pg_am as method on method.oid = class.relam
+    -- Where the first key is an expression, its number is 0 and no attribute answers to it.
+    left join pg_catalog.pg_attribute as attribute
+      on attribute.attrelid = index.indrelid and attribute.attnum = index.indkey[0]
+    group by index.indrelid
+  ),
+  partition_documents as (
+    select
+      partitioned.partrelid,
+      pg_catalog.jsonb_agg(attribute.attname order by attribute.attname collate "C") as document
+    from pg_catalog.pg_partitioned_table as partitioned
+    join watched on watched.oid = partitioned.partrelid
+    join pg_catalog.pg_attribute as attribute
+      on attribute.attrelid = partitioned.partrelid
+      and attribute.attnum = any (partitioned.partattrs::smallint[])
+    group by partitioned.partrelid
+  ),
+  privilege_documents as (
+    select
+      watched.oid,
+      pg_catalog.jsonb_agg(privilege.name order by privilege.name) as document
+    from watched
+    cross join reader
+    cross join (values ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) as privilege (name)
+    where pg_catalog.has_table_privilege(reader.oid, watched.oid, privilege.name)
+      -- A grant on every single column allows as much. There is no DELETE on columns, and asking for it is an error.
+      or case
+        when privilege.name <> 'DELETE' then (
+          select pg_catalog.bool_and(
+            pg_catalog.has_column_privilege(reader.oid, watched.oid, attributes.attnum, privilege.name)
+          )
+          from attributes
+          where attributes.attrelid = watched.oid
+        )
+        else false
+      end
+    group by watched.oid
+  )
+select pg_catalog.jsonb_build_object(
+  'server_version', pg_catalog.current_setting('server_version'),
+  'database', pg_catalog.current_database(),
+  'login', (
+    select pg_catalog.jsonb_build_object(
+      'name', login.rolname,
+      'superuser', login.rolsuper,
+      'bypasses_row_security', login.rolbypassrls or login.rolsuper
+    )
+    from login
+  ),
+  'reading_role', (
+    select pg_catalog.jsonb_build_object(
+      'name', reader.rolname,
+      'superuser', reader.rolsuper,
+      'bypasses_row_security', reader.rolbypassrls or reader.rolsuper
+    )
+    from reader
+  ),
+  'schema', (
+    select pg_catalog.jsonb_build_object(
+      'name', namespace.nspname,
+      'usage', coalesce(
+        (select pg_catalog.has_schema_privilege(reader.oid, namespace.oid, 'USAGE') from reader), false
+      )
+    )
+    from pg_catalog.pg_namespace as namespace
+    where namespace.nspname = $1
+  ),
+  'history_kind', (
+    select class.relkind
+    from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
+    where namespace.nspname = 'supabase_migrations' and class.relname = 'schema_migrations'
+  ),
+  'relations', coalesce(
+    (
+      select pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object(
+          'name', watched.relname,
+          'kind', watched.relkind,
+          'row_security', watched.relrowsecurity,
+          'partition_key', coalesce(partition_documents.document, '[]'),
+          'columns', coalesce(column_documents.document, '[]'),
+          'primary_key', coalesce(key_documents.primary_key, '[]'),
+          'foreign_keys', coalesce(key_documents.foreign_keys, '[]'),
+          'indexes', coalesce(index_documents.document, '[]'),
+          'privileges', coalesce(privilege_documents.document, '[]')
+        )
+        order by watched.relname collate "C"
+      )
+      from watched
+      left join column_documents on column_documents.attrelid = watched.oid
+      left join key_documents on key_documents.conrelid = watched.oid
+      left join index_documents on index_documents.indrelid = watched.oid
+      left join partition_documents on partition_documents.partrelid = watched.oid
+      left join privilege_documents on privilege_documents.oid = watched.oid
+    ),
+    '[]'
+  )
+)::text

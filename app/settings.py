@@ -1,0 +1,199 @@
+"""All settings: one frozen object, from the environment and `.env`, built where a process starts."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import ConfigurationError
+
+SHORTEST_SECRET = 32  # Bytes: HS256 wants a key of at least the hash's size (RFC 7518, section 3.2).
+
+# Settings in which an empty value says something other than no value.
+MEANINGFUL_WHEN_EMPTY = frozenset({"database_role", "admin_profile_table"})
+
+# Parts of values that documents and templates offer to be replaced.
+PLACEHOLDERS = (
+    "change-me",
+    "changeme",
+    "placeholder",
+    "your-",
+    "example",
+    "super-secret",
+    "local-development",
+)
+
+
+class Environment(StrEnum):
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+class LogFormat(StrEnum):
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class Settings(BaseSettings):
+    """Every field is the environment variable of the same name in capitals; a keyword argument wins over both."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=False
+    )
+
+    database_url: SecretStr
+    database_role: str = "service_role"
+    database_schema: str = "public"
+    database_pool_size: int = Field(default=8, ge=1, le=100)
+    database_timeout_ms: int = Field(default=5000, ge=100, le=60_000)
+
+    supabase_url: str | None = None
+    supabase_jwt_secret: SecretStr | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str = "authenticated"
+    admin_claim: str = "app_metadata.role"
+    admin_values: Annotated[tuple[str, ...], NoDecode] = ("admin",)
+    admin_profile_table: str = "user_profiles"
+    admin_profile_column: str = "role"
+    probe_token: SecretStr | None = None
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    runner_contract: Path | None = None
+    report_cache_ms: int = Field(default=2000, ge=0, le=600_000)
+
+    environment: Environment = Environment.PRODUCTION
+    log_level: LogLevel = LogLevel.INFO
+    log_format: LogFormat = LogFormat.JSON
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_none_given(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value != "" or name.lower() in MEANINGFUL_WHEN_EMPTY}
+
+    @field_validator("admin_values", "cors_origins", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("database_url")
+    @classmethod
+    def _url_can_be_parsed(cls, value: SecretStr) -> SecretStr:
+        """Only the shape is looked at, and the error says nothing of the value: any part of it may be the password."""
+        try:
+            parts = urlsplit(value.get_secret_value())
+            readable = (
+                parts.scheme in ("postgres", "postgresql")
+                and (parts.hostname is not None or "host=" in parts.query)
+                and (parts.port is None or parts.port > 0)
+                and not parts.fragment
+            )
+        except ValueError:
+            readable = False
+        if not readable:
+            raise ValueError(
+                "cannot be parsed: postgresql://user:password@host:port/database is expected,"
+                " with special characters in the password percent-encoded"
+            )
+        return value
+
+    @field_validator("database_role")
+    @classmethod
+    def _role_is_a_role(cls, value: str) -> str:
+        if value.lower() == "none":
+            raise ValueError("cannot be 'none', which Postgres reads as a reset; leave it empty to stay as logged in")
+        return value
+
+    @field_validator("admin_claim")
+    @classmethod
+    def _claim_is_not_writable_by_users(cls, value: str) -> str:
+        if value.split(".", maxsplit=1)[0] == "user_metadata":
+            raise ValueError("must not lie in user_metadata, which users can change themselves")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_exact(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}" or "*" in origin:
+                raise ValueError("takes exact origins such as https://admin.acme.com, without a path or a wildcard")
+        return value
+
+    @field_validator("supabase_jwt_secret", "probe_token")
+    @classmethod
+    def _secrets_are_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < SHORTEST_SECRET:
+            raise ValueError(f"must be at least {SHORTEST_SECRET} bytes long")
+        return value
+
+    @property
+    def issuer(self) -> str | None:
+        """The `iss` every token must have; None where it cannot be known."""
+        if self.jwt_issuer is not None:
+            return self.jwt_issuer
+        return f"{self.supabase_url.rstrip('/')}/auth/v1" if self.supabase_url is not None else None
+
+    @property
+    def reading_role(self) -> str | None:
+        """The role to become for reading rows; None stays as logged in."""
+        return self.database_role or None
+
+    @property
+    def timeout_seconds(self) -> float:
+        return self.database_timeout_ms / 1000
+
+    @property
+    def database_address(self) -> tuple[str, int]:
+        """Host and port for people to read; no user, password or option of the URL."""
+        parts = urlsplit(self.database_url.get_secret_value())
+        return parts.hostname or "a socket", parts.port or 5432
+
+    def require_serving(self) -> None:
+        """Raises ConfigurationError unless tokens can be verified with secrets that are fit for the environment."""
+        if self.supabase_jwt_secret is None:
+            raise ConfigurationError("SUPABASE_JWT_SECRET is not set: there is nothing to verify tokens with.")
+        if self.environment is Environment.DEVELOPMENT:
+            return
+        for name, secret in (
+            ("SUPABASE_JWT_SECRET", self.supabase_jwt_secret),
+            ("PROBE_TOKEN", self.probe_token),
+        ):
+            if secret is not None and _is_placeholder(secret.get_secret_value()):
+                raise ConfigurationError(
+                    f"{name} is a placeholder: set the real one, or ENVIRONMENT=development on your own machine."
+                )
+
+
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - passed on to pydantic, which checks each
+    """Settings from the environment. Raises ConfigurationError, which names each bad setting and echoes no value."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_described(error))) from None
+
+
+def _described(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
+        reason = "is required" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {reason}" if reason[0].isupper() else f"{name} {reason}")
+    return lines
+
+
+def _is_placeholder(secret: str) -> bool:
+    lowered = secret.lower()
+    return any(part in lowered for part in PLACEHOLDERS) or len(set(secret)) == 1
