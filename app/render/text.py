@@ -1,0 +1,140 @@
+"""Reports as text of at most 79 columns, for the terminal and for `Accept: text/plain`."""
+
+import textwrap
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+
+from rich.text import Text
+
+from app.contract.check import Check, Outcome, Severity
+from app.diagnostics import SchemaReport
+
+WIDTH = 79
+LABEL = 11  # Columns of the glyph and the severity, and of the indent below them.
+
+# Glyphs for a stdout that cannot show ours.
+ASCII = str.maketrans({"✓": "+", "✗": "x", "·": "-", "…": "~"})
+
+VERDICTS = {
+    True: ("✓ CONFORMANT", "bold green"),
+    False: ("✗ DRIFT", "bold red"),
+    None: ("? UNKNOWN", "bold yellow"),
+}
+STYLES = {"error": "red", "warning": "yellow", "unknown": "yellow", "skipped": "dim"}
+GLYPHS = {"error": "✗", "warning": "!", "unknown": "?", "skipped": "-"}
+
+
+def printable(text: str) -> str:
+    """Text from a database with everything escaped that a terminal would obey instead of show: control, format
+    (bidirectional overrides among them), private-use and line-separating characters.
+    """
+    return "".join(
+        character
+        if unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
+    )
+
+
+def exit_code(conformant: bool | None) -> int:
+    """0 true, 1 false, 2 null."""
+    return {True: 0, False: 1, None: 2}[conformant]
+
+
+def schema_report_text(report: SchemaReport) -> Text:
+    """The report as `check` prints it. `.plain` is the same without style."""
+    text = Text()
+    _head(text, report)
+    findings = _findings(report.checks)
+    for check in findings:
+        _finding(text, check)
+    _skipped(text, report.checks)
+    if findings:
+        text.append("\n")
+    _table(text, report.checks)
+    summary = report.summary
+    text.append(
+        f"{_count(summary.fail, 'error')}, {_count(summary.warning, 'warning')}, {summary.unknown} unknown,"
+        f" {summary.passed} passed, {summary.skipped} skipped."
+        f" Exit code {exit_code(report.conformant)}.\n"
+    )
+    return text
+
+
+def _head(text: Text, report: SchemaReport) -> None:
+    verdict, style = VERDICTS[report.conformant]
+    database = report.database
+    where = f"{database.schema} on {database.host} as {database.role or 'the login'}"
+    facts = [where, f"PG {database.server_version or '?'}", f"{report.duration_ms} ms"]
+    text.append(verdict, style)
+    text.append("  " + printable(" · ".join(facts)) + "\n\n")
+
+
+def _findings(checks: Iterable[Check]) -> list[Check]:
+    """Errors, then warnings, then unknowns, each in the order of the contract."""
+    order = ("error", "warning", "unknown")
+    return sorted((check for check in checks if _label(check) in order), key=lambda check: order.index(_label(check)))
+
+
+def _label(check: Check) -> str:
+    return check.severity.value if check.outcome is Outcome.FAIL else check.outcome.value
+
+
+def _finding(text: Text, check: Check) -> None:
+    label = _label(check)
+    text.append(f"{GLYPHS[label]} {label:<9}", STYLES[label])
+    text.append(printable(check.key) + "\n", "bold")
+    lines = {"expected": check.expected, "actual": check.actual, "why": check.message, "next": check.hint}
+    if check.outcome is Outcome.UNKNOWN:
+        del lines["expected"]
+    for name, value in lines.items():
+        if value is not None:
+            text.append(_wrapped(f"{name:<10}{printable(value)}"))
+
+
+def _wrapped(line: str) -> str:
+    return (
+        textwrap.fill(
+            line,
+            WIDTH,
+            initial_indent=" " * LABEL,
+            subsequent_indent=" " * (LABEL + 10),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        + "\n"
+    )
+
+
+def _skipped(text: Text, checks: Iterable[Check]) -> None:
+    """A line for each failed check that kept others from being made."""
+    roots = Counter(check.because for check in checks if check.outcome is Outcome.SKIPPED)
+    for because, number in roots.items():
+        text.append(f"{GLYPHS['skipped']} {'skipped':<9}", STYLES["skipped"])
+        text.append(f"{_count(number, 'check')} behind {printable(str(because))}\n")
+
+
+def _table(text: Text, checks: Iterable[Check]) -> None:
+    """How many checks of each table had which outcome; roles and migrations stand for themselves."""
+    rows: dict[str, Counter[str]] = {}
+    for check in checks:
+        rows.setdefault(check.table or check.key.split(".")[0], Counter())[_column(check)] += 1
+    columns = ("PASS", "FAIL", "WARN", "UNKNOWN", "SKIPPED")
+    width = max((len(printable(name)) for name in rows), default=0)
+    width = max(width, len("TABLE"))
+    text.append(f"{'TABLE':<{width}}  " + "  ".join(columns) + "\n", "dim")
+    for name, counts in rows.items():
+        numbers = "  ".join(f"{counts[column]:>{len(column)}}" for column in columns)
+        text.append(f"{printable(name):<{width}}  {numbers}\n")
+    text.append("\n")
+
+
+def _column(check: Check) -> str:
+    if check.outcome is Outcome.FAIL:
+        return "FAIL" if check.severity is Severity.ERROR else "WARN"
+    return check.outcome.value.upper()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
