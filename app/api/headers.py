@@ -1,0 +1,56 @@
+"""What every answer carries, whatever made it: a request id, and that nobody may keep it."""
+
+import re
+from uuid import uuid4
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import CatchAll
+from app.settings import Settings
+
+REQUEST_ID = "X-Request-ID"
+# Visible, and harmless in a log, a header and a URL.
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+
+FIXED = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
+
+class FixedHeaders:
+    """Adds the headers that are the same on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *FIXED]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def install(app: FastAPI, settings: Settings) -> None:
+    """Wrap an app; the last one added is the outermost."""
+    app.add_middleware(CatchAll)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_credentials=True,
+            allow_methods=["GET"],
+            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
+            expose_headers=[REQUEST_ID, "Retry-After"],
+        )
+    app.add_middleware(FixedHeaders)
+    app.add_middleware(
+        CorrelationIdMiddleware,
+        header_name=REQUEST_ID,
+        update_request_header=False,
+        generator=lambda: uuid4().hex,
+        validator=lambda value: SANE_REQUEST_ID.fullmatch(value) is not None,
+        transformer=None,
+    )

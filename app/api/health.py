@@ -1,0 +1,45 @@
+"""Probes: is the process up, and does its database answer."""
+
+from fastapi import APIRouter, Response
+
+from app.errors import DatabaseError
+from app.postgres.pool import Database
+from app.shared_read import SharedRead
+
+MEDIA_TYPE = "application/health+json"
+PASS, FAIL = b'{"status":"pass"}', b'{"status":"fail"}'
+REUSE_SECONDS = 1.0
+
+
+def health_routes(database: Database) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    async def answers() -> bool:
+        try:
+            await database.ping()
+        except DatabaseError:
+            return False
+        return True
+
+    # A flood of probes costs one query a second, whatever it finds.
+    shared = SharedRead(answers, reuse_seconds=REUSE_SECONDS)
+
+    @router.get("/livez", summary="The process is up; touches nothing")
+    async def livez() -> Response:
+        return Response(PASS, media_type=MEDIA_TYPE)
+
+    async def healthz() -> Response:
+        healthy = (await shared.get()).value
+        return Response(PASS if healthy else FAIL, 200 if healthy else 503, media_type=MEDIA_TYPE)
+
+    for path in ("/healthz", "/readyz"):
+        router.add_api_route(
+            path,
+            healthz,
+            methods=["GET", "HEAD"],
+            name=path.strip("/"),
+            summary="The database answers within a second",
+            responses={503: {"description": "It does not", "content": {MEDIA_TYPE: {}}}},
+            operation_id=path.strip("/"),
+        )
+    return router

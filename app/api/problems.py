@@ -1,0 +1,155 @@
+"""Errors as RFC 9457 problem bodies: the only place that maps the tree of errors to status codes."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from asgi_correlation_id import correlation_id
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import (
+    AdminLookupError,
+    DatabaseError,
+    DatabaseTimeoutError,
+    DatabaseUnavailableError,
+    DiagnosticsError,
+    ForbiddenError,
+    UnauthenticatedError,
+)
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 5
+LONGEST_NAME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    status: int
+    code: str
+    title: str
+
+
+# The most particular first: the first that an error is an instance of is taken.
+KINDS: dict[type[DiagnosticsError], Kind] = {
+    UnauthenticatedError: Kind(401, "unauthenticated", "Not signed in"),
+    ForbiddenError: Kind(403, "forbidden", "Access denied"),
+    AdminLookupError: Kind(503, "admin_lookup_failed", "Admin right could not be checked"),
+    DatabaseTimeoutError: Kind(503, "database_timeout", "Database did not answer in time"),
+    DatabaseUnavailableError: Kind(503, "database_unavailable", "Database out of reach"),
+    DatabaseError: Kind(503, "database_error", "Database refused a query"),
+}
+STATUSES = {
+    404: Kind(404, "not_found", "No such path"),
+    405: Kind(405, "method_not_allowed", "Method not allowed"),
+}
+INVALID = Kind(422, "invalid_parameter", "Invalid parameter")
+INTERNAL = Kind(500, "internal_error", "Internal error")
+
+
+class Problem(BaseModel):
+    """The body of every error, for the OpenAPI document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    ok: bool = Field(description="always false")
+    error: str = Field(description="the title again, where the dashboard looks for it")
+    code: str
+    requestId: str | None  # noqa: N815 - the name in the JSON
+
+
+def problem(kind: Kind, detail: str, headers: dict[str, str] | None = None) -> Response:
+    body: dict[str, Any] = {
+        "type": f"urn:runner-diagnostics:problem:{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "ok": False,
+        "error": kind.title,
+        "code": kind.code,
+        "requestId": correlation_id.get(),
+    }
+    return Response(to_json(body), kind.status, headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this app with a problem body."""
+    app.add_exception_handler(DiagnosticsError, _diagnostics_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error answers of a path, for the OpenAPI document."""
+    return {status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in statuses}
+
+
+async def _diagnostics_error(_request: Request, error: Exception) -> Response:
+    kind = next((kind for known, kind in KINDS.items() if isinstance(error, known)), INTERNAL)
+    if kind is INTERNAL:
+        return problem(INTERNAL, "Something went wrong in this service; its log has more under the request id.")
+    return problem(kind, str(error), _headers(kind, error))
+
+
+def _headers(kind: Kind, error: Exception) -> dict[str, str]:
+    """A challenge for 401 and 403 (RFC 6750, section 3), and when to come again for 503."""
+    challenge = 'Bearer realm="runner-diagnostics"'
+    if isinstance(error, UnauthenticatedError):
+        return {"WWW-Authenticate": challenge + (', error="invalid_token"' if error.presented else "")}
+    if isinstance(error, ForbiddenError):
+        return {"WWW-Authenticate": challenge + ', error="insufficient_scope"'}
+    return {"Retry-After": str(RETRY_SECONDS)} if kind.status == 503 else {}  # noqa: PLR2004 - a status code
+
+
+async def _invalid_request(_request: Request, error: Exception) -> Response:
+    """Names what is wrong and never repeats the value, which may be anything."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    reasons = []
+    for found in error.errors():
+        name = str(found["loc"][-1])[:LONGEST_NAME]
+        reasons.append(f"{name}: " + ("unknown parameter" if found["type"] == "extra_forbidden" else found["msg"]))
+    return problem(INVALID, "; ".join(reasons))
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    """What the router answers by itself: no such path, or not with this method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    kind = STATUSES.get(error.status_code, Kind(error.status_code, "http_error", str(error.detail)))
+    return problem(kind, f"{kind.title}.", dict(error.headers or {}))
+
+
+class CatchAll:
+    """The outermost edge: whatever was not foreseen is logged with its request id and answered with a problem body.
+
+    Inside CORS and request ids, so that this answer carries their headers, too.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_noticing(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noticing)
+        except Exception:
+            if scope["type"] != "http" or started:
+                raise
+            logger.exception("unforeseen error")
+            answer = problem(INTERNAL, "Something went wrong in this service; its log has more under the request id.")
+            await answer(scope, receive, send)

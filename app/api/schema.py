@@ -1,0 +1,101 @@
+"""`GET /api/runner/schema`: the conformance report."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import mimeparse
+from asgi_correlation_id import correlation_id
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.auth import Authentication, RequireAdmin
+from app.api.problems import responses
+from app.diagnostics import Diagnostics
+from app.errors import DatabaseTimeoutError
+from app.render.json import WireSchemaResponse, enveloped, schema_report_json
+from app.render.text import schema_report_text
+from app.settings import Settings
+from app.shared_read import Shared, SharedRead
+
+JSON, TEXT = "application/json", "text/plain"
+
+
+class SchemaQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    refresh: bool = Field(default=False, description="wait for a reading that starts after this request")
+    fail_on: Literal["drift"] | None = Field(
+        default=None, description="answer 503, with the same body, unless the database conforms"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedReport:
+    """A report in the forms it is asked for, rendered once however many ask."""
+
+    conformant: bool | None
+    json: bytes
+    text: bytes
+
+
+class SchemaReports:
+    """Reports for any number of callers: one reading at a time, reused for REPORT_CACHE_MS."""
+
+    def __init__(self, diagnostics: Diagnostics, settings: Settings) -> None:
+        self._diagnostics = diagnostics
+        self._timeout_seconds = settings.timeout_seconds
+        self._shared = SharedRead(self._render, reuse_seconds=settings.report_cache_ms / 1000)
+
+    async def get(self, *, fresh: bool) -> Shared[RenderedReport]:
+        """Raises DatabaseTimeoutError when it takes longer than any request may, and what reading raises."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._shared.get(fresh=fresh)
+        except TimeoutError as error:
+            raise DatabaseTimeoutError("The database did not answer in time.") from error
+
+    async def _render(self) -> RenderedReport:
+        report = await self._diagnostics.check_schema()
+        return RenderedReport(
+            conformant=report.conformant,
+            json=schema_report_json(report),
+            text=schema_report_text(report).plain.encode(),
+        )
+
+
+def schema_routes(reports: SchemaReports, authentication: Authentication) -> APIRouter:
+    router = APIRouter(prefix="/api/runner", tags=["runner"])
+
+    @router.get(
+        "/schema",
+        dependencies=[Depends(RequireAdmin(authentication, probe=True))],
+        summary="Whether the database has the schema the runner expects",
+        responses=_documented(),
+    )
+    async def schema(request: Request, query: Annotated[SchemaQuery, Query()]) -> Response:
+        shared = await reports.get(fresh=query.refresh)
+        report = shared.value
+        status = 503 if query.fail_on is not None and report.conformant is not True else 200
+        if _prefers_text(request):
+            return Response(report.text, status, media_type=TEXT, headers={"Vary": "Accept"})
+        body = enveloped(report.json, request_id=correlation_id.get(), cached=shared.cached)
+        return Response(body, status, media_type=JSON, headers={"Vary": "Accept"})
+
+    return router
+
+
+def _documented() -> dict[int | str, dict[str, Any]]:
+    return {200: {"model": WireSchemaResponse, "content": {TEXT: {}}}, **responses(401, 403, 422, 503)}
+
+
+def _prefers_text(request: Request) -> bool:
+    """Text only for those who prefer it; JSON for everyone else, the unintelligible included."""
+    accept = request.headers.get("accept", "*/*")
+    if accept == "*/*":
+        return False
+    try:
+        # Of equals the last one wins, in mimeparse's order.
+        return bool(mimeparse.best_match([TEXT, JSON], accept) == TEXT)
+    except ValueError:
+        return False

@@ -1,0 +1,78 @@
+"""Where the parts meet."""
+
+import logging.config
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from app.api import headers, problems
+from app.api.auth import Authentication
+from app.api.health import health_routes
+from app.api.schema import SchemaReports, schema_routes
+from app.contract.load import load_contract
+from app.diagnostics import Diagnostics
+from app.postgres.pool import Database
+from app.postgres.profiles import admin_lookup
+from app.settings import Environment, LogFormat, Settings, load_settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service. Raises ConfigurationError when it could not do its work with these settings; opens no connection."""
+    settings.require_serving()
+    contract = load_contract(settings.runner_contract)
+    database = Database(settings)
+    diagnostics = Diagnostics(settings, contract, database)
+    authentication = Authentication(settings, admin_lookup(database, settings))
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await database.close()
+
+    development = settings.environment is Environment.DEVELOPMENT
+    app = FastAPI(
+        title="Runner diagnostics",
+        summary="Whether a Supabase Postgres has the schema the strategy runner expects.",
+        version="0.1.0",
+        lifespan=lifespan,
+        openapi_url="/openapi.json" if development else None,
+        docs_url="/docs" if development else None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    headers.install(app, settings)
+    app.include_router(health_routes(database))
+    app.include_router(schema_routes(SchemaReports(diagnostics, settings), authentication))
+    return app
+
+
+def app() -> FastAPI:
+    """The factory that uvicorn's workers call, each in a process of its own."""
+    settings = load_settings()
+    configure_logging(settings)
+    return create_app(settings)
+
+
+def configure_logging(settings: Settings) -> None:
+    """One line for each record, on standard error: JSON, or words for a person."""
+    formatters = {
+        LogFormat.JSON: {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(correlation_id)s",
+            "rename_fields": {"asctime": "time", "levelname": "level", "correlation_id": "requestId"},
+        },
+        LogFormat.CONSOLE: {"format": "%(asctime)s %(levelname)-7s %(name)s [%(correlation_id)s] %(message)s"},
+    }
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "filters": {"request_id": {"()": "asgi_correlation_id.CorrelationIdFilter", "default_value": "-"}},
+            "formatters": {"chosen": formatters[settings.log_format]},
+            "handlers": {
+                "stderr": {"class": "logging.StreamHandler", "formatter": "chosen", "filters": ["request_id"]}
+            },
+            "root": {"level": settings.log_level, "handlers": ["stderr"]},
+        }
+    )
