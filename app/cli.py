@@ -1,0 +1,165 @@
+"""The command line: arguments in, exit codes out. Commands import what they need, so that `check` starts fast."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+
+import typer
+
+from app.errors import DiagnosticsError
+
+if TYPE_CHECKING:
+    from app.diagnostics import SchemaReport
+    from app.settings import Settings
+
+EXIT_UNUSABLE = 2
+
+cli = typer.Typer(
+    name="runner-diagnostics",
+    help="Verify that a Supabase Postgres has the schema the strategy runner expects, and see what is wrong.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="The database to look at, instead of DATABASE_URL. It shows in the process list; the variable does not.",
+        show_default=False,
+    ),
+]
+
+
+@cli.command(epilog="Examples:  runner-diagnostics check  |  runner-diagnostics check --format json | jq .summary")
+def check(
+    database_url: DatabaseUrl = None,
+    output_format: Annotated[Literal["text", "json"], typer.Option("--format")] = "text",
+) -> None:
+    """Compare the database with what the runner expects.
+
+    Exit code 0: it conforms. 1: it does not. 2: it could not be told, or the database was out of reach.
+    """
+    from app.render.text import exit_code
+    from app.settings import load_settings
+
+    settings = load_settings(database_url=database_url)
+    report = asyncio.run(_check(settings))
+    if output_format == "json":
+        from app.render.json import enveloped, schema_report_json
+
+        print(enveloped(schema_report_json(report), request_id=None, cached=False).decode())
+    else:
+        _print_text(report)
+    raise typer.Exit(exit_code(report.conformant))
+
+
+@cli.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes; each has its own pool.", min=1, max=64)] = 1,
+) -> None:
+    """Serve the HTTP interface. All settings come from the environment or `.env`."""
+    import uvicorn
+
+    from app.contract.load import load_contract
+    from app.main import configure_logging
+    from app.settings import load_settings
+
+    # Looked at here once, so that a mistake is one line and exit code 2 instead of workers that die again and again.
+    settings = load_settings()
+    settings.require_serving()
+    load_contract(settings.runner_contract)
+    configure_logging(settings)
+    uvicorn.run(
+        "app.main:app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=8,
+    )
+
+
+@cli.command()
+def demo(
+    port: Annotated[int, typer.Option(help="The port to serve on.", min=1, max=65535)] = 8000,
+    drift: Annotated[
+        str | None, typer.Option(help="Start with a database that is wrong in this way: two-migrations.")
+    ] = None,
+) -> None:
+    """Serve with a database of its own that is thrown away: nothing to set up, nothing to break."""
+    try:
+        from app.demo.run import run_demo
+    except ModuleNotFoundError as error:
+        _fail(f"The demo needs the package {error.name}: pip install 'runner-diagnostics[demo]'.")
+    run_demo(port=port, drift=drift)
+
+
+@cli.command()
+def contract(
+    file: Annotated[Path | None, typer.Argument(help="A contract file to look at, instead of RUNNER_CONTRACT.")] = None,
+) -> None:
+    """Print the contract in force, after checking it."""
+    from app.contract.load import contract_text, load_contract
+
+    path = file or (Path(named) if (named := os.environ.get("RUNNER_CONTRACT")) else None)
+    load_contract(path)
+    print(contract_text(path), end="")
+
+
+def main() -> None:
+    """The console script. Every foreseen error is one line on standard error and exit code 2."""
+    try:
+        cli()
+    except DiagnosticsError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        # The reader went away, as `| head` does. Python flushes standard output once more at exit: to nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_UNUSABLE)
+
+
+async def _check(settings: "Settings") -> "SchemaReport":
+    from app.contract.load import load_contract
+    from app.diagnostics import Diagnostics
+    from app.postgres.pool import Database
+
+    contract = load_contract(settings.runner_contract)
+    database = Database(settings)
+    try:
+        return await Diagnostics(settings, contract, database).check_schema()
+    finally:
+        await database.close()
+
+
+def _print_text(report: "SchemaReport") -> None:
+    """In colour on a terminal, and with plain glyphs where standard output cannot show ours."""
+    from rich.console import Console
+
+    from app.render.text import ASCII, schema_report_text
+
+    text = schema_report_text(report)
+    encoding = sys.stdout.encoding or "ascii"
+    if sys.stdout.isatty() and encoding.lower().replace("-", "") == "utf8":
+        Console(highlight=False, markup=False, soft_wrap=True).print(text, end="")
+        return
+    plain = text.plain
+    if encoding.lower().replace("-", "") != "utf8":
+        plain = plain.translate(ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    sys.stdout.write(plain)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"runner-diagnostics: {message}", file=sys.stderr)
+    sys.exit(EXIT_UNUSABLE)
+
+
+if __name__ == "__main__":
+    main()

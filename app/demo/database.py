@@ -1,0 +1,92 @@
+"""From an empty cluster to a Supabase-like project with the runner's tables, recorded migrations and some activity."""
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TypeAlias
+
+import asyncpg
+import sqlparse
+
+from app.demo.server import EmbeddedPostgres
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+DATABASE = "postgres"
+OWNER = "postgres"
+LOGIN = "runner_diagnostics"
+LOGINS = (OWNER, LOGIN, "authenticator")
+ADMIN_ID = "00000000-0000-4000-8000-000000000001"
+ALL_MIGRATIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A way in which the demo's database is not as documented: only the first `migrations`."""
+
+    about: str
+    migrations: int = ALL_MIGRATIONS
+
+
+DRIFTS = {
+    "two-migrations": Drift("the third migration was never applied", migrations=2),
+}
+
+
+async def create_roles(server: EmbeddedPostgres) -> None:
+    """The roles of a Supabase project, once for a cluster; those that log in get the cluster's password."""
+    connection: Connection = await asyncpg.connect(server.url())
+    try:
+        await connection.execute(_text("sql", "1_roles.sql"))
+        for login in LOGINS:
+            # ALTER ROLE takes no parameters; format() quotes what it is given.
+            command = await connection.fetchval(
+                "select format('alter role %I password %L', $1::text, $2::text)", login, server.password
+            )
+            await connection.execute(command)
+    finally:
+        await connection.close()
+
+
+async def create_project(
+    server: EmbeddedPostgres, *, database: str = DATABASE, migrations: int = ALL_MIGRATIONS
+) -> None:
+    """Fill an empty database: Supabase's schemas, the platform's tables, the migrations with their record, activity."""
+    connection: Connection = await asyncpg.connect(server.url(database=database))
+    try:
+        await connection.execute(_text("sql", "2_supabase.sql"))
+    finally:
+        await connection.close()
+    connection = await asyncpg.connect(server.url(OWNER, database))
+    try:
+        await connection.execute(_text("sql", "3_platform.sql"))
+        for file in migration_files()[:migrations]:
+            await apply_migration(connection, file)
+        await connection.execute(_text("sql", "4_people.sql"))
+        ticks = "5_ticks.sql" if migrations == ALL_MIGRATIONS else "5_legacy_ticks.sql"
+        await connection.execute(_text("sql", ticks))
+    finally:
+        await connection.close()
+
+
+async def apply_migration(connection: Connection, file: str) -> None:
+    """Apply one migration and record it as the Supabase CLI does: its version, statements and name."""
+    text = _text("migrations", file)
+    version, _, name = file.removesuffix(".sql").partition("_")
+    async with connection.transaction():
+        await connection.execute(text)
+        await connection.execute(
+            "insert into supabase_migrations.schema_migrations (version, statements, name) values ($1, $2, $3)",
+            version,
+            sqlparse.split(text, strip_semicolon=True),
+            name,
+        )
+
+
+def migration_files() -> list[str]:
+    """The names of the demo's migrations, in their order."""
+    folder = resources.files("app.demo") / "migrations"
+    return sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+
+
+def _text(folder: str, file: str) -> str:
+    return (resources.files("app.demo") / folder / file).read_text(encoding="utf-8")

@@ -1,0 +1,117 @@
+"""`runner-diagnostics demo`: the embedded database, the service on it, and what to try first."""
+
+import asyncio
+import secrets
+import socket
+import sys
+import time
+
+import jwt
+import uvicorn
+
+from app.demo.database import ADMIN_ID, DATABASE, DRIFTS, LOGIN, Drift, create_project, create_roles
+from app.demo.server import HOST, EmbeddedPostgres
+from app.errors import ConfigurationError
+from app.main import create_app
+from app.settings import Environment, LogFormat, LogLevel, Settings, load_settings
+
+TOKEN_SECONDS = 12 * 60 * 60
+NO_DRIFT = Drift("everything is as documented")
+
+
+def run_demo(*, port: int, drift: str | None) -> None:
+    """Serve until interrupted. Raises ConfigurationError for an unknown drift, a taken port, or a failed start."""
+    if drift is not None and drift not in DRIFTS:
+        raise ConfigurationError(f"There is no drift of that name; there are: {', '.join(DRIFTS)}.")
+    chosen = DRIFTS[drift] if drift is not None else NO_DRIFT
+    _require_free(port)
+    print("Starting a Postgres of its own ...", file=sys.stderr, flush=True)
+    with EmbeddedPostgres() as server:
+        asyncio.run(_prepare(server, chosen))
+        settings = demo_settings(server)
+        service = _AnnouncedServer(
+            uvicorn.Config(create_app(settings), host=HOST, port=port, log_config=None, server_header=False),
+            _first_steps(settings, port, chosen),
+        )
+        try:
+            service.run()
+        except KeyboardInterrupt:
+            # uvicorn raises the signal again once it has shut down; for the demo, Ctrl-C is the normal end.
+            print("Stopped.", file=sys.stderr)
+
+
+def demo_settings(server: EmbeddedPostgres, database: str = DATABASE) -> Settings:
+    """Settings for a demo database, with secrets made for this one start. No `.env` file is read."""
+    return load_settings(
+        _env_file=None,
+        database_url=server.url(LOGIN, database),
+        supabase_jwt_secret=secrets.token_urlsafe(48),
+        environment=Environment.DEVELOPMENT,
+        log_format=LogFormat.CONSOLE,
+        log_level=LogLevel.WARNING,
+    )
+
+
+def admin_token(settings: Settings, *, now: float) -> str:
+    """A token as Supabase issues it, for the demo's admin: by the profile, without a claim. `now` is Unix time."""
+    secret = settings.supabase_jwt_secret
+    if secret is None:
+        raise ConfigurationError("There is no secret to sign a token with.")
+    claims = {
+        "sub": ADMIN_ID,
+        "aud": settings.jwt_audience,
+        "role": "authenticated",
+        "iat": int(now),
+        "exp": int(now) + TOKEN_SECONDS,
+        "app_metadata": {"provider": "email"},
+        "user_metadata": {},
+    }
+    return jwt.encode(claims, secret.get_secret_value(), algorithm="HS256")
+
+
+class _AnnouncedServer(uvicorn.Server):
+    """A server that says what to try once it listens."""
+
+    def __init__(self, config: uvicorn.Config, announcement: str) -> None:
+        super().__init__(config)
+        self._announcement = announcement
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self._announcement, flush=True)
+
+
+async def _prepare(server: EmbeddedPostgres, drift: Drift) -> None:
+    await create_roles(server)
+    await create_project(server, migrations=drift.migrations)
+
+
+def _first_steps(settings: Settings, port: int, drift: Drift) -> str:
+    address = f"http://{HOST}:{port}"
+    token = admin_token(settings, now=time.time())
+    url = settings.database_url.get_secret_value()
+    return f"""
+Runner diagnostics is serving on {address}: {drift.about}.
+
+An admin's token, good for twelve hours:
+{token}
+
+Try:
+curl -i {address}/healthz
+curl -H 'Authorization: Bearer {token}' -H 'Accept: text/plain' {address}/api/runner/schema
+curl -H 'Authorization: Bearer {token}' '{address}/api/runner/schema?refresh=true'
+
+The same from the command line:
+.venv/bin/runner-diagnostics check --database-url {url}
+
+Ctrl-C stops it and removes the database."""
+
+
+def _require_free(port: int) -> None:
+    """Found out before the database is made, not after."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise ConfigurationError(f"Port {port} is in use; choose another with --port.") from error
