@@ -1,0 +1,1 @@
+"""Measurements, each a ratio against a floor measured in the same run."""

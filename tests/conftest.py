@@ -1,0 +1,52 @@
+"""Fixtures: a cluster a version for the whole run, a database a test."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+
+import pytest
+
+from app.demo.server import EmbeddedPostgres
+from tests.databases import NEWEST, Project, new_project, running_cluster
+
+
+@pytest.fixture(scope="session")
+def clusters() -> Iterator[Callable[[int], EmbeddedPostgres]]:
+    """Starts a version's cluster when it is first asked for."""
+    with ExitStack() as stack:
+
+        @cache
+        def start(version: int) -> EmbeddedPostgres:
+            return stack.enter_context(running_cluster(version))
+
+        yield start
+
+
+@pytest.fixture
+def version() -> int:
+    """The version a test runs on; parametrised where it runs on several."""
+    return NEWEST
+
+
+@pytest.fixture
+def cluster(clusters: Callable[[int], EmbeddedPostgres], version: int) -> EmbeddedPostgres:
+    return clusters(version)
+
+
+@pytest.fixture
+def template() -> str:
+    """The state a test's database starts in; parametrised where another is wanted."""
+    return "documented"
+
+
+@pytest.fixture
+async def project(cluster: EmbeddedPostgres, template: str) -> AsyncIterator[Project]:
+    async with new_project(cluster, template) as project:
+        yield project
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings come from the test alone."""
+    for name in ("DATABASE_URL", "SUPABASE_JWT_SECRET", "PROBE_TOKEN", "RUNNER_CONTRACT", "ENVIRONMENT"):
+        monkeypatch.delenv(name, raising=False)
