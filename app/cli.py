@@ -50,9 +50,9 @@ def check(
     if output_format == "json":
         from app.render.json import enveloped, schema_report_json
 
-        print(enveloped(schema_report_json(report), request_id=None, cached=False).decode())
+        _write(enveloped(schema_report_json(report), request_id=None, cached=False).decode() + "\n")
     else:
-        _print_text(report)
+        _write_text(report)
     raise typer.Exit(exit_code(report.conformant))
 
 
@@ -111,7 +111,7 @@ def contract(
 
     path = file or (Path(named) if (named := os.environ.get("RUNNER_CONTRACT")) else None)
     load_contract(path)
-    print(contract_text(path), end="")
+    _write(contract_text(path))
 
 
 def main() -> None:
@@ -120,10 +120,6 @@ def main() -> None:
         cli()
     except DiagnosticsError as error:
         _fail(str(error))
-    except BrokenPipeError:
-        # The reader went away, as `| head` does. Python flushes standard output once more at exit: to nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_UNUSABLE)
 
 
 async def _check(settings: "Settings") -> "SchemaReport":
@@ -139,7 +135,7 @@ async def _check(settings: "Settings") -> "SchemaReport":
         await database.close()
 
 
-def _print_text(report: "SchemaReport") -> None:
+def _write_text(report: "SchemaReport") -> None:
     """In colour on a terminal, and with plain glyphs where standard output cannot show ours."""
     from rich.console import Console
 
@@ -153,7 +149,17 @@ def _print_text(report: "SchemaReport") -> None:
     plain = text.plain
     if encoding.lower().replace("-", "") != "utf8":
         plain = plain.translate(ASCII).encode(encoding, "backslashreplace").decode(encoding)
-    sys.stdout.write(plain)
+    _write(plain)
+
+
+def _write(text: str) -> None:
+    """To standard output. That the reader goes away, as `| head` does, is no error and changes no exit code."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes standard output once more at exit: to nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> NoReturn:

@@ -47,9 +47,7 @@ class LogLevel(StrEnum):
 class Settings(BaseSettings):
     """Every field is the environment variable of the same name in capitals; a keyword argument wins over both."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=False
-    )
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=False)
 
     database_url: SecretStr
     database_role: str = "service_role"
@@ -176,13 +174,21 @@ class Settings(BaseSettings):
                 )
 
 
-def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - passed on to pydantic, which checks each
-    """Settings from the environment. Raises ConfigurationError, which names each bad setting and echoes no value."""
-    given = {name: value for name, value in overrides.items() if value is not None}
+def load_settings(*, env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:  # noqa: ANN401 - see Settings
+    """Settings from the environment and an optional file; an override that is None counts as not given.
+
+    Raises ConfigurationError, which names each bad setting and echoes no value.
+    """
+    given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**given)
+        return Settings(_env_file=env_file, **given)
     except ValidationError as error:
         raise ConfigurationError("; ".join(_described(error))) from None
+
+
+def _read_from(env_file: Path | None) -> dict[str, Any]:
+    """The argument of BaseSettings that its annotations, and so mypy, do not know."""
+    return {"_env_file": env_file}
 
 
 def _described(error: ValidationError) -> list[str]:

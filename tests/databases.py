@@ -43,7 +43,7 @@ class Project:
 
     def settings(self, **overrides: object) -> Settings:
         given: dict[str, Any] = {"database_url": self.url(), "supabase_jwt_secret": SECRET, **overrides}
-        return load_settings(_env_file=None, **given)
+        return load_settings(env_file=None, **given)
 
     @asynccontextmanager
     async def connect(self, user: str = "supabase_admin") -> AsyncIterator[Connection]:

@@ -33,7 +33,7 @@ class Identity:
     subject: str
     admin_by_claim: bool
     user: bool
-    expires_at: float
+    expires_at: int
 
 
 class Authentication:
@@ -94,7 +94,8 @@ class Authentication:
                 leeway=LEEWAY_SECONDS,
                 options={"require": required},
             )
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            # Beside its own errors pyjwt lets through what undecodable text, infinite times and deep nesting raise.
             # The reason is not passed on: it would tell a forger how far a forgery got.
             raise UnauthenticatedError("The bearer token is not valid.", presented=True) from error
         if not claims["sub"].strip():
@@ -106,7 +107,7 @@ class Authentication:
             user=claims.get("role") == "authenticated"
             and not claims.get("is_anonymous", False)
             and "client_id" not in claims,
-            expires_at=float(claims["exp"]) + LEEWAY_SECONDS,
+            expires_at=int(claims["exp"]) + LEEWAY_SECONDS,
         )
 
     def _is_admin_by_claim(self, claims: dict[str, Any]) -> bool:

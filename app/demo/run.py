@@ -43,7 +43,7 @@ def run_demo(*, port: int, drift: str | None) -> None:
 def demo_settings(server: EmbeddedPostgres, database: str = DATABASE) -> Settings:
     """Settings for a demo database, with secrets made for this one start. No `.env` file is read."""
     return load_settings(
-        _env_file=None,
+        env_file=None,
         database_url=server.url(LOGIN, database),
         supabase_jwt_secret=secrets.token_urlsafe(48),
         environment=Environment.DEVELOPMENT,

@@ -26,15 +26,18 @@ GLYPHS = {"error": "✗", "warning": "!", "unknown": "?", "skipped": "-"}
 
 
 def printable(text: str) -> str:
-    """Text from a database with everything escaped that a terminal would obey instead of show: control, format
-    (bidirectional overrides among them), private-use and line-separating characters.
+    """Text from a database with everything escaped that a terminal would obey instead of show: control and format
+    characters (bidirectional overrides among them), separators of lines, and what has no glyph.
     """
     return "".join(
-        character
-        if unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
-        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        character.encode("unicode_escape", "surrogatepass").decode("ascii") if _is_obeyed(character) else character
         for character in text
     )
+
+
+def _is_obeyed(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category.startswith("C") or category in ("Zl", "Zp")
 
 
 def exit_code(conformant: bool | None) -> int:

@@ -1,0 +1,136 @@
+"""Probes, and what every answer carries."""
+
+import asyncio
+import time
+
+import httpx
+import pytest
+
+from app.demo.server import HOST
+from app.diagnostics import Diagnostics
+from tests.api.service import claimed, serving, serving_project
+from tests.databases import Project
+from tests.postgres.test_faults import silent_server
+
+
+async def test_a_process_with_its_database_is_alive_and_healthy(project: Project) -> None:
+    with serving_project(project) as service:
+        for path in ("/livez", "/healthz", "/readyz"):
+            answer = await asyncio.to_thread(service.get, path)
+            assert (answer.status_code, answer.json()) == (200, {"status": "pass"})
+            assert answer.headers["content-type"] == "application/health+json"
+            assert answer.headers["cache-control"] == "no-store"
+        head = await asyncio.to_thread(service.get, "/healthz", method="HEAD")
+        assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_without_its_database_a_process_is_alive_and_not_healthy(project: Project) -> None:
+    with serving_project(project, database_url=f"postgresql://u:p@{HOST}:1/x") as service:
+        assert (await asyncio.to_thread(service.get, "/livez")).status_code == 200
+        answer = await asyncio.to_thread(service.get, "/healthz")
+        assert (answer.status_code, answer.json()) == (503, {"status": "fail"})
+
+
+async def test_a_database_that_never_answers_is_unhealthy_within_a_second_and_a_half(project: Project) -> None:
+    async with silent_server() as port:
+        settings = project.settings(database_url=f"postgresql://u:p@{HOST}:{port}/x?sslmode=disable")
+        with serving(settings) as service:
+            started = time.monotonic()
+            answer = await asyncio.to_thread(service.get, "/healthz")
+            assert answer.status_code == 503
+            assert time.monotonic() - started < 1.5
+            assert (await asyncio.to_thread(service.get, "/livez")).status_code == 200
+
+
+async def test_a_flood_of_probes_costs_one_query_a_second(project: Project) -> None:
+    """Counted by the database itself: one session of its own, one transaction for each query."""
+    count = "select xact_commit from pg_stat_database where datname = current_database()"
+    with serving_project(project) as service:
+        async with httpx.AsyncClient(base_url=service.url, timeout=20) as client, project.connect() as connection:
+            await client.get("/healthz")
+            await asyncio.sleep(1.2)
+            before = await connection.fetchval("select pg_stat_clear_snapshot(), pg_stat_force_next_flush()")
+            before = await connection.fetchval(count)
+            started = time.monotonic()
+            for _ in range(10):
+                answers = await asyncio.gather(*(client.get("/healthz") for _ in range(50)))
+                assert {answer.status_code for answer in answers} == {200}
+            took = time.monotonic() - started
+            await asyncio.sleep(1.2)
+            await client.get("/healthz")
+            await asyncio.sleep(0.2)
+            after = await connection.fetchval(count)
+    # Some transactions are this test's own; five hundred would be those of an unshared probe.
+    assert after - before < took + 20
+
+
+async def test_a_healthy_answer_follows_the_database_within_the_second(project: Project) -> None:
+    with serving_project(project) as service:
+        assert (await asyncio.to_thread(service.get, "/healthz")).status_code == 200
+        await project.execute(f"alter database {project.name} connection limit 0")
+        await project.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'runner_diagnostics'"
+        )
+        await asyncio.sleep(1.1)
+        assert (await asyncio.to_thread(service.get, "/healthz")).status_code == 503
+        await project.execute(f"alter database {project.name} connection limit -1")
+        await asyncio.sleep(1.1)
+        assert (await asyncio.to_thread(service.get, "/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "method", "status"), [("/nowhere", "GET", 404), ("/healthz", "DELETE", 405)])
+async def test_what_the_router_answers_by_itself_is_a_problem_body_too(
+    project: Project, path: str, method: str, status: int
+) -> None:
+    with serving_project(project) as service:
+        answer = await asyncio.to_thread(service.get, path, method=method)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["requestId"] == answer.headers["x-request-id"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_an_error_nobody_foresaw_is_a_problem_body_that_tells_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_self: Diagnostics) -> None:
+        raise RuntimeError("Sesame")
+
+    monkeypatch.setattr(Diagnostics, "check_schema", fail)
+    with serving_project(project, cors_origins="https://admin.acme.com") as service:
+        headers = {"Origin": "https://admin.acme.com"}
+        answer = await asyncio.to_thread(service.get, "/api/runner/schema", claimed(), headers=headers)
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal_error"
+    assert answer.headers["access-control-allow-origin"] == "https://admin.acme.com"
+    assert "Sesame" not in answer.text
+
+
+async def test_the_dashboards_origin_may_call_with_credentials_and_no_other(project: Project) -> None:
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization,content-type"}
+    with serving_project(project, cors_origins="https://admin.acme.com") as service:
+        ours = {"Origin": "https://admin.acme.com"}
+        preflight = await asyncio.to_thread(
+            service.get, "/api/runner/schema", method="OPTIONS", headers={**ours, **asked}
+        )
+        denied = await asyncio.to_thread(service.get, "/api/runner/schema", headers=ours)
+        foreign = {"Origin": "https://evil.example"}
+        refused = await asyncio.to_thread(
+            service.get, "/api/runner/schema", method="OPTIONS", headers={**foreign, **asked}
+        )
+        stranger = await asyncio.to_thread(service.get, "/api/runner/schema", claimed(), headers=foreign)
+    for answer in (preflight, denied):
+        assert answer.headers["access-control-allow-origin"] == "https://admin.acme.com"
+        assert answer.headers["access-control-allow-credentials"] == "true"
+    assert preflight.status_code == 200
+    # The dashboard must be able to read that it is signed out.
+    assert denied.status_code == 401
+    assert refused.status_code == 400
+    assert "access-control-allow-origin" not in stranger.headers
+
+
+async def test_documents_are_served_in_development_alone(project: Project) -> None:
+    for environment, status in (("production", 404), ("development", 200)):
+        with serving_project(project, environment=environment) as service:
+            assert (await asyncio.to_thread(service.get, "/openapi.json")).status_code == status
+            assert (await asyncio.to_thread(service.get, "/docs")).status_code == status

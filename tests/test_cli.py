@@ -1,0 +1,214 @@
+"""The command line as a shell runs it: what it prints, where, and with which exit code."""
+
+import asyncio
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.contract.load import contract_text
+from app.demo.server import free_port
+from tests.databases import SECRET, Project
+
+PROGRAM = Path(sys.executable).parent / "runner-diagnostics"
+BARE = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+
+
+def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=cwd,
+        env={**BARE, **environment},
+    )
+
+
+async def check(project: Project, cwd: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    given = {"DATABASE_URL": project.url(), **environment}
+    return await asyncio.to_thread(lambda: run("check", *arguments, cwd=cwd, **given))
+
+
+async def test_check_of_a_documented_database_exits_with_0(project: Project, tmp_path: Path) -> None:
+    """And needs no setting but the database's."""
+    finished = await check(project, tmp_path)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout.startswith("✓ CONFORMANT  public on 127.0.0.1 as service_role")
+
+
+@pytest.mark.parametrize("template", ["two_migrations"])
+async def test_check_of_a_drifted_database_exits_with_1_and_explains_itself(project: Project, tmp_path: Path) -> None:
+    finished = await check(project, tmp_path)
+    assert (finished.returncode, finished.stderr) == (1, "")
+    assert "✗ error    strategy_locks.primary_key" in finished.stdout
+    assert "5 errors, 1 warning, 0 unknown" in finished.stdout
+    assert "\x1b" not in finished.stdout
+    assert max(len(line) for line in finished.stdout.splitlines()) <= 79
+
+
+async def test_check_that_cannot_tell_exits_with_2(project: Project, tmp_path: Path) -> None:
+    async with project.connect() as other, other.transaction():
+        await other.execute("lock table pg_catalog.pg_authid in access exclusive mode")
+        finished = await check(project, tmp_path, DATABASE_TIMEOUT_MS="1500")
+    assert finished.returncode == 2
+    assert finished.stdout == ""
+
+
+async def test_check_as_json_is_what_http_says(project: Project, tmp_path: Path) -> None:
+    finished = await check(project, tmp_path, "--format", "json")
+    report = json.loads(finished.stdout)
+    assert (report["ok"], report["conformant"], report["requestId"]) == (True, True, None)
+    assert report["summary"]["pass"] == len(report["checks"])
+
+
+async def test_the_option_wins_over_the_variable(project: Project, tmp_path: Path) -> None:
+    finished = await check(project, tmp_path, "--database-url", project.url(), DATABASE_URL="postgresql://h:1/x")
+    assert finished.returncode == 0
+
+
+async def test_settings_are_read_from_a_file_in_the_current_folder(project: Project, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"DATABASE_URL={project.url()}\nSUPABASE_JWT_SECRET=\n")
+    finished = await asyncio.to_thread(run, "check", cwd=tmp_path)
+    assert finished.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "DATABASE_URL is required"),
+        ({"DATABASE_URL": "postgresql://u:Sesame-1@h:port/x"}, "DATABASE_URL cannot be parsed"),
+        ({"DATABASE_URL": "postgresql://u:Sesame-1@127.0.0.1:1/x"}, "nothing listens"),
+        ({"DATABASE_URL": "postgresql://u:Sesame-1@no.invalid/x"}, "does not resolve"),
+        ({"DATABASE_URL": "postgresql://u:Sesame-1@h/x", "RUNNER_CONTRACT": "missing.toml"}, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_exit_code_2(
+    tmp_path: Path, environment: dict[str, str], words: str
+) -> None:
+    finished = run("check", cwd=tmp_path, **environment)
+    assert finished.returncode == 2
+    assert finished.stdout == ""
+    assert finished.stderr.startswith("runner-diagnostics: ")
+    assert words in finished.stderr
+    assert finished.stderr.count("\n") == 1
+    assert "Sesame" not in finished.stderr
+
+
+@pytest.mark.parametrize("arguments", [("check", "--format", "yaml"), ("check", "--frob"), ("frob",)])
+def test_bad_usage_exits_with_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments, cwd=tmp_path).returncode == 2
+
+
+async def test_without_utf_8_the_glyphs_are_plain(project: Project, tmp_path: Path) -> None:
+    finished = await check(project, tmp_path, LANG="C", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert finished.stdout.startswith("+ CONFORMANT")
+    assert finished.stdout.isascii()
+
+
+async def test_a_reader_that_goes_away_ends_it_quietly(project: Project, tmp_path: Path) -> None:
+    # `true` reads nothing and is gone long before the report is there.
+    command = f"{PROGRAM} check --format json | true; exit ${{PIPESTATUS[0]}}"
+    finished = await asyncio.to_thread(
+        lambda: subprocess.run(
+            ["bash", "-c", command],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**BARE, "DATABASE_URL": project.url()},
+        )
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+async def test_on_a_terminal_it_is_in_colour(project: Project, tmp_path: Path) -> None:
+    def in_terminal() -> str:
+        ours, theirs = pty.openpty()
+        environment = {**BARE, "DATABASE_URL": project.url(), "TERM": "xterm-256color"}
+        with subprocess.Popen([PROGRAM, "check"], stdout=theirs, cwd=tmp_path, env=environment):
+            os.close(theirs)
+            shown = b""
+            while True:
+                try:
+                    read = os.read(ours, 65536)
+                except OSError:
+                    break
+                if not read:
+                    break
+                shown += read
+        os.close(ours)
+        return shown.decode()
+
+    assert re.search("\x1b\\[[0-9;]*m✓ CONFORMANT\x1b\\[0m", await asyncio.to_thread(in_terminal))
+
+
+def test_contract_prints_the_contract_in_force(tmp_path: Path) -> None:
+    assert run("contract", cwd=tmp_path).stdout == contract_text(None)
+    other = tmp_path / "other.toml"
+    other.write_text(contract_text(None).replace('name = "runner"', 'name = "other"'))
+    assert 'name = "other"' in run("contract", cwd=tmp_path, RUNNER_CONTRACT=str(other)).stdout
+    other.write_text("name = 1")
+    assert run("contract", str(other), cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "SUPABASE_JWT_SECRET is not set"),
+        ({"SUPABASE_JWT_SECRET": "change-me-change-me-change-me-change-me"}, "placeholder"),
+        ({"SUPABASE_JWT_SECRET": SECRET, "RUNNER_CONTRACT": "missing.toml"}, "missing.toml"),
+    ],
+)
+def test_serve_refuses_to_start_without_what_it_needs(tmp_path: Path, environment: dict[str, str], words: str) -> None:
+    finished = run("serve", cwd=tmp_path, DATABASE_URL="postgresql://h/x", **environment)
+    assert finished.returncode == 2
+    assert words in finished.stderr
+    assert finished.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_serve_comes_up_without_its_database_and_stops_on_sigterm(tmp_path: Path, workers: str) -> None:
+    port = free_port()
+    environment = {**BARE, "DATABASE_URL": "postgresql://u:Sesame-1@127.0.0.1:1/x", "SUPABASE_JWT_SECRET": SECRET}
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        arguments = ["serve", "--port", str(port), "--workers", workers]
+        process = subprocess.Popen([PROGRAM, *arguments], stdout=output, stderr=output, cwd=tmp_path, env=environment)
+    try:
+        assert status(port, "/livez") == 200
+        assert status(port, "/healthz") == 503
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) in (0, -signal.SIGTERM)
+    assert all(json.loads(line) for line in log.read_text().splitlines())
+    assert "Sesame" not in log.read_text()
+
+
+def status(port: int, path: str) -> int:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}{path}").status_code
+        except httpx.ConnectError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_check_starts_without_the_web_framework(tmp_path: Path) -> None:
+    """Importing it costs more than everything else together."""
+    source = (
+        "import sys, app.cli, app.diagnostics, app.render.text, app.render.json, app.contract.load, app.postgres.pool;"
+        "print([name for name in ('fastapi', 'starlette', 'uvicorn', 'jwt') if name in sys.modules])"
+    )
+    finished = subprocess.run([sys.executable, "-c", source], check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert finished.stdout.strip() == "[]"
