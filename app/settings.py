@@ -179,16 +179,11 @@ def load_settings(*, env_file: Path | None = Path(".env"), **overrides: Any) -> 
 
     Raises ConfigurationError, which names each bad setting and echoes no value.
     """
-    given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
+    given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(_env_file=env_file, **given)
+        return Settings(**{"_env_file": env_file, **given})
     except ValidationError as error:
         raise ConfigurationError("; ".join(_described(error))) from None
-
-
-def _read_from(env_file: Path | None) -> dict[str, Any]:
-    """The argument of BaseSettings that its annotations, and so mypy, do not know."""
-    return {"_env_file": env_file}
 
 
 def _described(error: ValidationError) -> list[str]:
