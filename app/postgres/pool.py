@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -46,10 +46,10 @@ class Database:
                 pool = await self._open_pool()
                 connection = await _acquire(pool)
                 try:
-                    yield connection
-                except BaseException:
-                    connection.terminate()
-                    raise
+                    with ExitStack() as unless_all_went_well:
+                        unless_all_went_well.callback(connection.terminate)
+                        yield connection
+                        unless_all_went_well.pop_all()
                 finally:
                     await pool.release(connection)
         except QUERY_FAULTS as error:
@@ -67,18 +67,15 @@ class Database:
         """Raises DatabaseError unless the database answers within a second, on a connection of its own."""
         try:
             async with asyncio.timeout(PING_SECONDS):
-                if self._probe is None or self._probe.is_closed():
-                    self._probe = await asyncpg.connect(
-                        self._settings.database_url.get_secret_value(), statement_cache_size=0
-                    )
+                if self._probe is None:
+                    url = self._settings.database_url.get_secret_value()
+                    self._probe = await asyncpg.connect(url, statement_cache_size=0)
                 await self._probe.fetchval(self._ping)
-        except BaseException as error:
+        except CONNECT_FAULTS as error:
             if self._probe is not None:
                 self._probe.terminate()
                 self._probe = None
-            if isinstance(error, CONNECT_FAULTS):
-                raise fault(error) from error
-            raise
+            raise fault(error) from error
 
     async def close(self) -> None:
         """Close every connection without waiting for queries that still run."""
