@@ -91,7 +91,11 @@ def serve(
 def demo(
     port: Annotated[int, typer.Option(help="The port to serve on.", min=1, max=65535)] = 8000,
     drift: Annotated[
-        str | None, typer.Option(help="Start with a database that is wrong in this way: two-migrations.")
+        str | None,
+        typer.Option(
+            help="Start with a database that is wrong: two-migrations, policy-recurses, policy-leaks,"
+            " policy-locks-out or self-promotion."
+        ),
     ] = None,
 ) -> None:
     """Serve with a database of its own that is thrown away: nothing to set up, nothing to break."""

@@ -1,5 +1,6 @@
 """The use cases, in the order in which a person would do them by hand."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from app.contract.load import contract_digest
 from app.contract.migrations import HISTORY_TABLE, MigrationStatus, migration_statuses
 from app.contract.model import Contract
 from app.contract.observed import HistoryAccess, Observation
-from app.errors import CatalogueChangingError
+from app.errors import CatalogueChangingError, DatabaseTimeoutError
 from app.postgres.catalogue import CatalogueReader
 from app.postgres.pool import Database
+from app.postgres.probes import Probes
 from app.settings import Settings
 
 
@@ -90,17 +92,21 @@ class Diagnostics:
         self._settings = settings
         self._contract = contract
         self._contract_facts = ContractFacts(contract.name, contract_digest(contract))
+        self._database = database
         self._reader = CatalogueReader(database, settings, contract)
+        self._probes = Probes(database, settings, contract)
         self._now = now
 
     async def check_schema(self) -> SchemaReport:
         """Read the catalogue and compare it with the contract. Raises DatabaseError when nothing could be read."""
         checked_at, started = self._now(), time.perf_counter()
-        try:
-            observation = await self._reader.read()
-        except CatalogueChangingError:
-            observation = None
-        checks = compare(self._contract, observation, reading_role=self._settings.reading_role)
+        observation = await self._observe()
+        checks = compare(
+            self._contract,
+            observation,
+            reading_role=self._settings.reading_role,
+            profile_table=self._settings.profile_table,
+        )
         return SchemaReport(
             checked_at=checked_at,
             duration_ms=round((time.perf_counter() - started) * 1000),
@@ -116,6 +122,18 @@ class Diagnostics:
             checks=checks,
             fix=Fix(available=False, href=None),
         )
+
+    async def _observe(self) -> Observation | None:
+        """None when the catalogue never held still. Raises DatabaseTimeoutError when all of it takes too long."""
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                async with self._database.connection() as connection:
+                    observation = await self._reader.read(connection)
+                return await self._probes.probe(observation)
+        except CatalogueChangingError:
+            return None
+        except TimeoutError as error:
+            raise DatabaseTimeoutError("The database did not answer in time.") from error
 
     def _database_facts(self, observation: Observation | None) -> DatabaseFacts:
         host, _ = self._settings.database_address

@@ -149,6 +149,11 @@ class Settings(BaseSettings):
         return self.database_role or None
 
     @property
+    def profile_table(self) -> str | None:
+        """The table whose rows make admins; None where only tokens do."""
+        return self.admin_profile_table or None
+
+    @property
     def timeout_seconds(self) -> float:
         return self.database_timeout_ms / 1000
 

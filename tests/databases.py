@@ -14,7 +14,7 @@ import pytest
 
 from app.contract.check import Check, Outcome
 from app.contract.load import load_contract
-from app.demo.database import LOGIN, OWNER, create_project, create_roles
+from app.demo.database import DRIFTS, LOGIN, NO_DRIFT, OWNER, create_project, create_roles
 from app.demo.server import EmbeddedPostgres
 from app.diagnostics import Diagnostics, SchemaReport
 from app.postgres.pool import Database
@@ -24,7 +24,7 @@ SECRET = "a-secret-only-for-tests-of-48-bytes-0123456789ab"
 NEWEST = 18
 VERSIONS = (18, 16, 15)
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
-TEMPLATES = {"documented": 3, "two_migrations": 2}
+TEMPLATES = {"documented": NO_DRIFT, "two_migrations": DRIFTS["two-migrations"]}
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -100,9 +100,9 @@ async def _fill(cluster: EmbeddedPostgres) -> None:
     await create_roles(cluster)
     connection: Connection = await asyncpg.connect(cluster.url())
     try:
-        for template, migrations in TEMPLATES.items():
+        for template, drift in TEMPLATES.items():
             await connection.execute(f"create database {template} owner {OWNER}")
-            await create_project(cluster, database=template, migrations=migrations)
+            await create_project(cluster, database=template, drift=drift)
         await connection.execute("create database nothing")
     finally:
         await connection.close()

@@ -36,12 +36,80 @@ WRONG_TYPES = {
     "jsonb": ("json", "{}::json"),
 }
 
-# Nothing may stand in the way of changing a column: what hangs on it and is no fact of the contract goes first.
-CLEARING = """
-drop policy if exists "Users read their own ticks, admins all" on public.strategy_tick_runs;
-drop policy if exists "Users manage their own runs" on public.strategy_runs;
-drop trigger if exists strategy_runs_touch_updated_at on public.strategy_runs;
-"""
+POLICY = '"Users read their own ticks, admins all"'
+UNREADABLE = frozenset(
+    {
+        "strategy_tick_runs.policy.select",
+        "strategy_tick_runs.access.owner",
+        "strategy_tick_runs.access.admin",
+    }
+)
+
+# What hangs on a column and would not let its type change, and what goes with it.
+CLEARING = {
+    "strategy_tick_runs.user_id": (f"drop policy {POLICY} on public.strategy_tick_runs;", UNREADABLE),
+    "strategy_runs.user_id": ('drop policy "Users manage their own runs" on public.strategy_runs;', frozenset[str]()),
+    "strategy_runs.status": (
+        "drop trigger strategy_runs_touch_updated_at on public.strategy_runs;",
+        frozenset[str](),
+    ),
+}
+
+# Behaviour that no shape shows.
+BEHAVIOUR = [
+    Mutation(
+        f"{table}.column.{column}.values",
+        f"""
+        alter table public.{table} drop constraint {table}_{column}_check;
+        alter table public.{table} add constraint {table}_{column}_check check ({column} in ({allowed})) not valid;
+        """,
+        touches=f"{table}.{column}",
+    )
+    for table, column, allowed in (
+        ("strategy_runs", "status", "'draft', 'active', 'paused'"),
+        ("strategy_tick_runs", "status", "'ok', 'skipped', 'error'"),
+        ("strategy_tick_runs", "signal", "'buy', 'sell'"),
+    )
+] + [
+    Mutation(
+        "strategy_tick_runs.policy.select",
+        f"drop policy {POLICY} on public.strategy_tick_runs;",
+        UNREADABLE,
+        "strategy_tick_runs policy",
+    ),
+    Mutation(
+        "strategy_tick_runs.access.owner",
+        f"""
+        alter policy {POLICY} on public.strategy_tick_runs using (
+          exists (select from user_profiles where id = auth.uid() and role = 'admin')
+        );
+        """,
+        touches="strategy_tick_runs policy",
+    ),
+    Mutation(
+        "strategy_tick_runs.access.admin",
+        f"alter policy {POLICY} on public.strategy_tick_runs using (auth.uid() = user_id);",
+        touches="strategy_tick_runs policy",
+    ),
+    Mutation(
+        "strategy_tick_runs.access.other",
+        "create policy leak on public.strategy_tick_runs for select to authenticated using (status <> 'never');",
+        touches="strategy_tick_runs leak",
+    ),
+    Mutation(
+        "strategy_tick_runs.access.anonymous",
+        """
+        grant select on public.strategy_tick_runs to anon;
+        create policy open on public.strategy_tick_runs for select to anon using (auth.uid() is null);
+        """,
+        touches="strategy_tick_runs open",
+    ),
+    Mutation(
+        "user_profiles.access.promote",
+        "grant update (role) on public.user_profiles to authenticated;",
+        touches="user_profiles",
+    ),
+]
 
 DROP_FOREIGN_KEYS = """
 do $$
@@ -63,7 +131,7 @@ end $$;
 
 
 def all_mutations(contract: Contract = CONTRACT) -> list[Mutation]:
-    return [mutation for table in contract.tables for mutation in _of_table(contract, table)]
+    return [mutation for table in contract.tables for mutation in _of_table(contract, table)] + BEHAVIOUR
 
 
 def _of_table(contract: Contract, table: Table) -> Iterator[Mutation]:
@@ -87,7 +155,8 @@ def _of_table(contract: Contract, table: Table) -> Iterator[Mutation]:
         drop = f"alter table public.{name} drop constraint {name}_pkey cascade;"
         yield Mutation(f"{name}.primary_key", drop, pointing, f"{name}.{table.primary_key[0]}")
     if table.row_security:
-        yield Mutation(f"{name}.row_security", f"alter table public.{name} disable row level security;", touches=name)
+        disable = f"alter table public.{name} disable row level security;"
+        yield Mutation(f"{name}.row_security", disable, frozenset({f"{name}.access.other"}), name)
     for column_name in table.indexed:
         yield Mutation(f"{name}.indexes", f"drop index public.{name}_{column_name};", touches=f"{name}.{column_name}")
     for privilege in table.privileges:
@@ -110,14 +179,15 @@ def _of_column(contract: Contract, table: Table, column: Column) -> Iterator[Mut
     rename = f"alter table public.{table.name} rename column {column.name} to {column.name}_old;"
     yield Mutation(f"{key}.present", rename, frozenset(in_key | leading | pointed_at), name)
     wrong, cast = WRONG_TYPES[column.type]
+    clearing, cleared = CLEARING.get(name, ("", frozenset[str]()))
     drop_keys = DROP_FOREIGN_KEYS.format(table=table.name, column=column.name, referenced="true")
     yield Mutation(
         f"{key}.type",
-        f"{CLEARING}{drop_keys}"
+        f"{clearing}{drop_keys}"
         f"alter table public.{table.name} alter column {column.name} drop default;"
         f"alter table public.{table.name} alter column {column.name} type {wrong}"
         f" using {cast.format(column.name)};",
-        frozenset(pointed_at | own),
+        frozenset(pointed_at | own | cleared),
         name,
     )
     if column.nullable is not None:

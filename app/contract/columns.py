@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from app.contract.check import Expectation, Judgement, Severity, failed, passed
 from app.contract.model import TYPES, AbsentColumn, Column, Contract, Reference, Table
 from app.contract.observed import ForeignKey, Observation
+from app.contract.values import value_expectation
 
 
 def column_expectations(contract: Contract, table: Table) -> Iterator[Expectation]:
@@ -21,6 +22,8 @@ def _column(contract: Contract, table: Table, column: Column) -> Iterator[Expect
     yield _column_type(table, column, present)
     if column.nullable is not None:
         yield _column_nullability(table, column, column.nullable, present)
+    if column.values:
+        yield value_expectation(table, column)
     if column.references is not None:
         yield _column_references(contract, table, column, column.references, present)
 

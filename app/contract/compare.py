@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from app.contract.access import promotion_expectation
 from app.contract.check import Check, Expectation, Outcome, Severity, make_checks
 from app.contract.migrations import (
     MigrationState,
@@ -15,7 +16,9 @@ from app.contract.roles import role_expectations
 from app.contract.tables import table_expectations
 
 
-def compare(contract: Contract, observation: Observation | None, *, reading_role: str | None) -> tuple[Check, ...]:
+def compare(
+    contract: Contract, observation: Observation | None, *, reading_role: str | None, profile_table: str | None
+) -> tuple[Check, ...]:
     """Every check of a contract, tables first, then roles, then migrations; the same keys whatever was observed.
 
     `observation` is None when the catalogue never held still; then every check is unknown. `reading_role` is None to
@@ -23,6 +26,7 @@ def compare(contract: Contract, observation: Observation | None, *, reading_role
     """
     expectations = (
         *table_expectations(contract),
+        *([promotion_expectation(profile_table)] if profile_table is not None else []),
         *role_expectations(contract, reading_role=reading_role),
         *migration_expectations(contract),
     )

@@ -22,6 +22,10 @@ TYPES = {
 }
 
 
+# The roles of callers of the platform's API: signed in, and not.
+AUTHENTICATED, ANONYMOUS = "authenticated", "anon"
+
+
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The one column a foreign key points at."""
 

@@ -42,6 +42,28 @@ class Index(msgspec.Struct, frozen=True):
     partial: bool
 
 
+class Grants(msgspec.Struct, frozen=True):
+    """What a role of the API's callers may do with a table: wholly, and column by column."""
+
+    role: str
+    privileges: tuple[str, ...]
+    insertable: tuple[str, ...]
+    updatable: tuple[str, ...]
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """A row security policy. `command` is pg_policy.polcmd: r, a, w, d or *."""
+
+    name: str
+    permissive: bool
+    command: str
+    applies_to: tuple[str, ...]
+    """Those of the callers' roles that it applies to."""
+
+    def governs(self, role: str, command: str) -> bool:
+        return role in self.applies_to and self.command in (command, "*")
+
+
 class Relation(msgspec.Struct, frozen=True):
     """Whatever stands in the schema under the name of a table; `kind` is pg_class.relkind."""
 
@@ -55,6 +77,13 @@ class Relation(msgspec.Struct, frozen=True):
     indexes: tuple[Index, ...]
     privileges: tuple[str, ...]
     """What the reading role may do, by grants on the table or on every one of its columns."""
+    grants: tuple[Grants, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    guards: tuple[str, ...] = ()
+    """Triggers that can stop or change a row before it is written."""
+
+    def granted(self, role: str) -> Grants:
+        return next((grants for grants in self.grants if grants.role == role), Grants(role, (), (), ()))
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -80,6 +109,8 @@ class Catalogue(msgspec.Struct, frozen=True):
     login: Role
     reading_role: Role | None
     schema: Schema | None
+    callers: tuple[str, ...]
+    """Those of the callers' roles that exist."""
     history_kind: str | None
     """relkind of supabase_migrations.schema_migrations; None without it."""
     relations: tuple[Relation, ...]
@@ -116,6 +147,73 @@ class Assumption(msgspec.Struct, frozen=True):
     obstacle: str = ""
 
 
+class Refusal(msgspec.Struct, frozen=True):
+    """What a table or a policy raised: SQLSTATE, and one line of its message."""
+
+    sqlstate: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.sqlstate} {self.message}"
+
+
+class AcceptedValues(msgspec.Struct, frozen=True):
+    """What a column did with each value that was tried. `refused` pairs a value with how."""
+
+    table: str
+    column: str
+    accepted: tuple[str, ...] = ()
+    refused: tuple[tuple[str, Refusal], ...] = ()
+    null_accepted: bool | None = None
+    shared_checks: tuple[str, ...] = ()
+    """CHECKs over several columns, which say nothing about this one alone."""
+    obstacle: str | None = None
+    """Why nothing could be tried, in words; None where it could."""
+
+
+class Caller(StrEnum):
+    """Those whose view of a table is tried."""
+
+    OWNER = "the owner"
+    OTHER = "another user"
+    INVENTED = "an unknown user"
+    ADMIN_BY_PROFILE = "an admin by profile"
+    ADMIN_BY_CLAIM = "an admin by claim"
+    ANONYMOUS = "an anonymous visitor"
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """What one caller saw: `visible` of `tried` rows, or what was raised, or why it could not be tried."""
+
+    caller: Caller
+    visible: int = 0
+    tried: int = 0
+    refusal: Refusal | None = None
+    table_denied: bool = False
+    """The refusal is the table's missing grant, not something inside a policy."""
+    obstacle: str | None = None
+    final: bool = False
+    """The obstacle stands in everybody's way: nobody after this caller was tried."""
+
+
+class Access(msgspec.Struct, frozen=True):
+    """What callers saw of a table; `synthetic` where its policies were put to a row that does not exist."""
+
+    table: str
+    sights: tuple[Sight, ...]
+    synthetic: bool = False
+
+    def sight(self, caller: Caller) -> Sight:
+        return next(sight for sight in self.sights if sight.caller is caller)
+
+
+class Promotion(msgspec.Struct, frozen=True):
+    """Ways in which a caller's role could write the column that makes admins; empty where none was found."""
+
+    ways: tuple[str, ...] = ()
+    obstacle: str | None = None
+
+
 class Observation(msgspec.Struct, frozen=True):
     """Everything read of one database at one settled moment. `wanted_role` is the reading role, or else the login."""
 
@@ -124,6 +222,9 @@ class Observation(msgspec.Struct, frozen=True):
     assumption: Assumption
     wanted_role: str
     schema: str
+    values: tuple[AcceptedValues, ...] = ()
+    access: tuple[Access, ...] = ()
+    promotion: Promotion | None = None
 
     def table(self, name: str) -> Relation:
         """A table whose `.table` check passed. Raises LookupError without it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from app.contract.access import access_expectations
 from app.contract.check import Expectation, Judgement, Severity, failed, passed
 from app.contract.columns import column_expectations
 from app.contract.model import Contract, Table
@@ -20,6 +21,8 @@ def table_expectations(contract: Contract) -> Iterator[Expectation]:
             yield _primary_key(contract, table)
         if table.row_security:
             yield _row_security(table)
+        if table.select_policy is not None:
+            yield from access_expectations(table, table.select_policy)
         if table.indexed:
             yield _indexes(table)
 

@@ -21,14 +21,19 @@ ALL_MIGRATIONS = 3
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A way in which the demo's database is not as documented: only the first `migrations`."""
+    """A way in which the demo's database is not as documented: only the first `migrations`, or a script run on top."""
 
     about: str
     migrations: int = ALL_MIGRATIONS
+    script: str | None = None
 
 
 DRIFTS = {
     "two-migrations": Drift("the third migration was never applied", migrations=2),
+    "policy-recurses": Drift("a policy on ticks asks for ticks, and so raises", script="drift_policy_recurses.sql"),
+    "policy-leaks": Drift("a second policy shows every user's ticks to everyone", script="drift_policy_leaks.sql"),
+    "policy-locks-out": Drift("the policy on ticks lets only admins in", script="drift_policy_locks_out.sql"),
+    "self-promotion": Drift("users may write the column that makes admins", script="drift_self_promotion.sql"),
 }
 
 
@@ -47,9 +52,10 @@ async def create_roles(server: EmbeddedPostgres) -> None:
         await connection.close()
 
 
-async def create_project(
-    server: EmbeddedPostgres, *, database: str = DATABASE, migrations: int = ALL_MIGRATIONS
-) -> None:
+NO_DRIFT = Drift("everything is as documented")
+
+
+async def create_project(server: EmbeddedPostgres, *, database: str = DATABASE, drift: Drift = NO_DRIFT) -> None:
     """Fill an empty database: Supabase's schemas, the platform's tables, the migrations with their record, activity."""
     connection: Connection = await asyncpg.connect(server.url(database=database))
     try:
@@ -59,11 +65,13 @@ async def create_project(
     connection = await asyncpg.connect(server.url(OWNER, database))
     try:
         await connection.execute(_text("sql", "3_platform.sql"))
-        for file in migration_files()[:migrations]:
+        for file in migration_files()[: drift.migrations]:
             await apply_migration(connection, file)
         await connection.execute(_text("sql", "4_people.sql"))
-        ticks = "5_ticks.sql" if migrations == ALL_MIGRATIONS else "5_legacy_ticks.sql"
+        ticks = "5_ticks.sql" if drift.migrations == ALL_MIGRATIONS else "5_legacy_ticks.sql"
         await connection.execute(_text("sql", ticks))
+        if drift.script is not None:
+            await connection.execute(_text("sql", drift.script))
     finally:
         await connection.close()
 

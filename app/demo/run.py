@@ -9,14 +9,13 @@ import time
 import jwt
 import uvicorn
 
-from app.demo.database import ADMIN_ID, DATABASE, DRIFTS, LOGIN, Drift, create_project, create_roles
+from app.demo.database import ADMIN_ID, DATABASE, DRIFTS, LOGIN, NO_DRIFT, Drift, create_project, create_roles
 from app.demo.server import HOST, EmbeddedPostgres
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.settings import Environment, LogFormat, LogLevel, Settings, load_settings
 
 TOKEN_SECONDS = 12 * 60 * 60
-NO_DRIFT = Drift("everything is as documented")
 
 
 def run_demo(*, port: int, drift: str | None) -> None:
@@ -83,7 +82,7 @@ class _AnnouncedServer(uvicorn.Server):
 
 async def _prepare(server: EmbeddedPostgres, drift: Drift) -> None:
     await create_roles(server)
-    await create_project(server, migrations=drift.migrations)
+    await create_project(server, drift=drift)
 
 
 def _first_steps(settings: Settings, port: int, drift: Drift) -> str:

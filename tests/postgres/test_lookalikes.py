@@ -79,13 +79,16 @@ ALIKE = {
           add foreign key (user_id) references user_profiles (id);
         create index on ticks (scheduled_at);
         alter table ticks enable row level security;
+        create policy everything on ticks
+          using (user_id = auth.uid() or auth.jwt() #>> '{app_metadata,role}' = 'admin');
+        grant select on ticks to authenticated;
         insert into ticks select * from strategy_tick_runs;
         drop table strategy_tick_runs;
         alter table ticks rename to strategy_tick_runs;
         grant select, insert on strategy_tick_runs to service_role;
     """,
     "runs partitioned, so that each foreign key on them has copies": """
-        create table runs (like strategy_runs including defaults) partition by hash (id);
+        create table runs (like strategy_runs including defaults including constraints) partition by hash (id);
         create table runs_0 partition of runs for values with (modulus 2, remainder 0);
         create table runs_1 partition of runs for values with (modulus 2, remainder 1);
         alter table runs add primary key (id);
@@ -100,6 +103,11 @@ ALIKE = {
         grant select, update on strategy_runs to service_role;
         alter table strategy_tick_runs add foreign key (strategy_run_id) references strategy_runs (id);
         alter table strategy_locks add foreign key (strategy_run_id) references strategy_runs (id);
+    """,
+    "a further column of a domain that refuses null": """
+        create domain always as text not null check (value <> '');
+        alter table strategy_runs add column label always default 'x';
+        alter table strategy_tick_runs add column label always default 'x';
     """,
     "a table that is itself a partition": """
         create table all_locks (like strategy_locks) partition by list (strategy_run_id);

@@ -39,7 +39,10 @@ async def test_a_broken_fact_fails_its_check_and_no_other(project: Project, muta
     assert all(check.message and check.expected for check in found.values())
     wrong = any(check.severity is Severity.ERROR for check in found.values())
     assert report.conformant is (not wrong)
-    assert not with_outcome(report, Outcome.UNKNOWN)
+    # Without SELECT on a table nothing can be tried on its columns.
+    assert {f"role.privileges.{check.table}" for check in with_outcome(report, Outcome.UNKNOWN).values()} <= {
+        mutation.breaks
+    }
     for check in with_outcome(report, Outcome.SKIPPED).values():
         assert check.because in mutation.expected
 

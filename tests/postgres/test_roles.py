@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.contract.check import Outcome, Severity
-from app.postgres.catalogue import CatalogueReader
+from app.diagnostics import Diagnostics
 from app.postgres.pool import Database
 from tests.databases import VERSIONS, Project, failures, outcome
 from tests.mutations import CONTRACT
@@ -142,7 +142,7 @@ async def test_a_role_does_not_leak_to_the_next_use_of_a_connection(project: Pro
     database = Database(settings)
     try:
         for _ in range(3):
-            await CatalogueReader(database, settings, CONTRACT).read()
+            await Diagnostics(settings, CONTRACT, database).check_schema()
             async with database.connection() as connection:
                 who = await connection.fetchrow(
                     "select current_user::text, session_user::text, current_setting('role')"

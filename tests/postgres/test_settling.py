@@ -65,7 +65,8 @@ async def test_ddl_during_the_reading_never_shows_two_moments_at_once(project: P
         async with changing(project, 0.03):
             for _ in range(60):
                 try:
-                    observation = await reader.read()
+                    async with database.connection() as connection:
+                        observation = await reader.read(connection)
                 except CatalogueChangingError:
                     continue
                 seen.add(_missing(observation))
@@ -116,7 +117,10 @@ async def test_a_table_locked_by_someone_else_hides_nothing(project: Project, ta
         await other.execute(f"lock table {table} in access exclusive mode")
         report = await project.check(database_timeout_ms=2000)
     assert failures(report) == {}
-    assert with_outcome(report, Outcome.UNKNOWN) == {}
+    # What can only be tried is unknown, for that table alone.
+    unknown = with_outcome(report, Outcome.UNKNOWN)
+    assert {check.table for check in unknown.values()} <= {table}
+    assert all(".access." in key or key.endswith(".values") for key in unknown)
 
 
 async def test_a_table_that_is_dropped_and_made_again_all_the_time_raises_nothing_unforeseen(project: Project) -> None:
@@ -137,7 +141,8 @@ async def test_a_table_that_is_dropped_and_made_again_all_the_time_raises_nothin
     try:
         while not task.done():
             try:
-                observation = await reader.read()
+                async with database.connection() as connection:
+                    observation = await reader.read(connection)
             except CatalogueChangingError:
                 continue
             assert observation.table("strategy_locks").primary_key == ("strategy_run_id",)

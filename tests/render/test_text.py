@@ -59,16 +59,17 @@ EXPECTED = """\
 - skipped  2 checks behind strategy_locks.column.strategy_run_id.present
 
 TABLE                PASS  FAIL  WARN  UNKNOWN  SKIPPED
-strategy_runs          34     1     0        0        2
+strategy_runs          35     1     0        0        2
 strategy_events         1     0     0        0        0
 strategies              1     0     0        0        0
-strategy_tick_runs     28     2     0        0        2
+strategy_tick_runs     35     2     0        0        2
 strategy_risk_state     1     0     0        0        0
 strategy_locks         11     2     0        0        2
+user_profiles           1     0     0        0        0
 role                    3     0     0        0        0
 migrations              4     0     1        0        0
 
-5 errors, 1 warning, 0 unknown, 83 passed, 6 skipped. Exit code 1.
+5 errors, 1 warning, 0 unknown, 92 passed, 6 skipped. Exit code 1.
 """
 
 

@@ -10,6 +10,7 @@ grant anon, authenticated, service_role to authenticator;
 create role postgres login createdb createrole bypassrls;
 grant anon, authenticated, service_role to postgres with admin option;
 
--- The login of this service: all it can do is become service_role, and read the migration history (2_supabase.sql).
+-- The login of this service: all it can do is become service_role to read, and anon and authenticated to try what
+-- they see, and read the migration history (2_supabase.sql).
 create role runner_diagnostics login noinherit;
-grant service_role to runner_diagnostics;
+grant anon, authenticated, service_role to runner_diagnostics;

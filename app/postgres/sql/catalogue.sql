@@ -1,6 +1,7 @@
 -- Everything of the catalogue that the checks compare, as the text of one jsonb document: two readings are equal
 -- exactly when their texts are.
--- $1 schema, $2 names of the tables (text[]), $3 reading role, null to stay as logged in.
+-- $1 schema, $2 names of the tables (text[]), $3 reading role, null to stay as logged in, $4 the roles that callers
+-- of the platform's API have (text[]).
 --
 -- Nothing here waits for a lock on a table. pg_get_expr, pg_get_constraintdef and pg_get_indexdef would wait behind
 -- another session's ACCESS EXCLUSIVE lock, and one locked table would hide all the others.
@@ -14,6 +15,11 @@ with recursive
     select roles.oid, roles.rolname, roles.rolsuper, roles.rolbypassrls
     from pg_catalog.pg_roles as roles
     where roles.rolname = coalesce($3, session_user)
+  ),
+  callers as (
+    select roles.oid, roles.rolname
+    from pg_catalog.pg_roles as roles
+    where roles.rolname = any ($4)
   ),
   watched as (
     select
@@ -160,26 +166,113 @@ with recursive
       and attribute.attnum = any (partitioned.partattrs::smallint[])
     group by partitioned.partrelid
   ),
-  privilege_documents as (
-    select
-      watched.oid,
-      pg_catalog.jsonb_agg(privilege.name order by privilege.name) as document
+  privileges as (
+    select watched.oid, grantee.oid as grantee, privilege.name
     from watched
-    cross join reader
+    cross join (select reader.oid from reader union select callers.oid from callers) as grantee
     cross join (values ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) as privilege (name)
-    where pg_catalog.has_table_privilege(reader.oid, watched.oid, privilege.name)
+    where pg_catalog.has_table_privilege(grantee.oid, watched.oid, privilege.name)
       -- A grant on every single column allows as much. There is no DELETE on columns, and asking for it is an error.
       or case
         when privilege.name <> 'DELETE' then (
           select pg_catalog.bool_and(
-            pg_catalog.has_column_privilege(reader.oid, watched.oid, attributes.attnum, privilege.name)
+            pg_catalog.has_column_privilege(grantee.oid, watched.oid, attributes.attnum, privilege.name)
           )
           from attributes
           where attributes.attrelid = watched.oid
         )
         else false
       end
+  ),
+  privilege_documents as (
+    select privileges.oid, pg_catalog.jsonb_agg(privileges.name order by privileges.name) as document
+    from privileges
+    join reader on reader.oid = privileges.grantee
+    group by privileges.oid
+  ),
+  grant_documents as (
+    select
+      watched.oid,
+      pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object(
+          'role', callers.rolname,
+          'privileges', coalesce(
+            (
+              select pg_catalog.jsonb_agg(privileges.name order by privileges.name)
+              from privileges
+              where privileges.oid = watched.oid and privileges.grantee = callers.oid
+            ),
+            '[]'
+          ),
+          'insertable', writable.insertable,
+          'updatable', writable.updatable
+        )
+        order by callers.rolname collate "C"
+      ) as document
+    from watched
+    cross join callers
+    cross join lateral (
+      select
+        coalesce(
+          pg_catalog.jsonb_agg(attributes.attname order by attributes.attname collate "C") filter (
+            where pg_catalog.has_column_privilege(callers.oid, watched.oid, attributes.attnum, 'INSERT')
+          ),
+          '[]'
+        ) as insertable,
+        coalesce(
+          pg_catalog.jsonb_agg(attributes.attname order by attributes.attname collate "C") filter (
+            where pg_catalog.has_column_privilege(callers.oid, watched.oid, attributes.attnum, 'UPDATE')
+          ),
+          '[]'
+        ) as updatable
+      from attributes
+      where attributes.attrelid = watched.oid
+    ) as writable
     group by watched.oid
+  ),
+  policy_documents as (
+    select
+      policy.polrelid,
+      pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object(
+          'name', policy.polname,
+          'permissive', policy.polpermissive,
+          'command', policy.polcmd,
+          'applies_to', coalesce(
+            (
+              select pg_catalog.jsonb_agg(callers.rolname order by callers.rolname collate "C")
+              from callers
+              -- As Postgres decides it: the role itself, one whose privileges it has, or 0 for PUBLIC.
+              where exists (
+                select
+                from pg_catalog.unnest(policy.polroles) as named (oid)
+                where case
+                  when named.oid = 0 then true
+                  else pg_catalog.pg_has_role(callers.oid, named.oid, 'USAGE')
+                end
+              )
+            ),
+            '[]'
+          )
+        )
+        order by policy.polname collate "C"
+      ) as document
+    from pg_catalog.pg_policy as policy
+    join watched on watched.oid = policy.polrelid
+    group by policy.polrelid
+  ),
+  trigger_documents as (
+    select
+      trigger.tgrelid,
+      pg_catalog.jsonb_agg(trigger.tgname order by trigger.tgname collate "C") as document
+    from pg_catalog.pg_trigger as trigger
+    join watched on watched.oid = trigger.tgrelid
+    where not trigger.tgisinternal
+      and trigger.tgenabled <> 'D'
+      -- Of tgtype: 1 for each row, 2 before, 4 insert, 16 update. Only these can stop or change what is written.
+      and trigger.tgtype & 3 = 3
+      and trigger.tgtype & 20 <> 0
+    group by trigger.tgrelid
   )
 select pg_catalog.jsonb_build_object(
   'server_version', pg_catalog.current_setting('server_version'),
@@ -210,6 +303,7 @@ select pg_catalog.jsonb_build_object(
     from pg_catalog.pg_namespace as namespace
     where namespace.nspname = $1
   ),
+  'callers', coalesce((select pg_catalog.jsonb_agg(callers.rolname order by callers.rolname) from callers), '[]'),
   'history_kind', (
     select class.relkind
     from pg_catalog.pg_class as class
@@ -228,7 +322,10 @@ select pg_catalog.jsonb_build_object(
           'primary_key', coalesce(key_documents.primary_key, '[]'),
           'foreign_keys', coalesce(key_documents.foreign_keys, '[]'),
           'indexes', coalesce(index_documents.document, '[]'),
-          'privileges', coalesce(privilege_documents.document, '[]')
+          'privileges', coalesce(privilege_documents.document, '[]'),
+          'grants', coalesce(grant_documents.document, '[]'),
+          'policies', coalesce(policy_documents.document, '[]'),
+          'guards', coalesce(trigger_documents.document, '[]')
         )
         order by watched.relname collate "C"
       )
@@ -238,6 +335,9 @@ select pg_catalog.jsonb_build_object(
       left join index_documents on index_documents.indrelid = watched.oid
       left join partition_documents on partition_documents.partrelid = watched.oid
       left join privilege_documents on privilege_documents.oid = watched.oid
+      left join grant_documents on grant_documents.oid = watched.oid
+      left join policy_documents on policy_documents.polrelid = watched.oid
+      left join trigger_documents on trigger_documents.tgrelid = watched.oid
     ),
     '[]'
   )

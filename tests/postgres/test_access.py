@@ -1,0 +1,325 @@
+"""Policies judged by what callers really see, whatever the policies say."""
+
+import time
+
+import pytest
+
+from app.contract.check import Outcome, Severity
+from app.demo.database import LOGIN
+from app.diagnostics import SchemaReport
+from tests.databases import VERSIONS, Project, outcome
+from tests.mutations import POLICY
+
+PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
+TICKS = "strategy_tick_runs"
+DROP = f"drop policy {POLICY} on {TICKS};"
+ADMIN = "exists (select from user_profiles p where p.id = auth.uid() and p.role = 'admin')"
+
+# name: (what is done to the documented database, what owner, other, admin and anonymous come to)
+SCENARIOS = {
+    "auth.uid() bare": (f"alter policy {POLICY} on {TICKS} using (auth.uid() = user_id or {ADMIN});", "pppp"),
+    "a policy for ALL": (f"{DROP} create policy p on {TICKS} using (auth.uid() = user_id or {ADMIN});", "pppp"),
+    "one policy for owners and one for admins": (
+        f"""{DROP} create policy o on {TICKS} for select to authenticated using (auth.uid() = user_id);
+        create policy a on {TICKS} for select to public using ({ADMIN});""",
+        "pppp",
+    ),
+    "claims instead of profiles": (
+        f"""{DROP} create policy p on {TICKS} for select to authenticated using (
+          user_id = (auth.jwt() ->> 'sub')::uuid
+          or (auth.jwt() -> 'app_metadata' ->> 'role') = 'admin' and auth.jwt() ->> 'aud' = 'authenticated');""",
+        "pppp",
+    ),
+    "a function that looks up the profile past row security": (
+        f"""create function is_admin() returns boolean language sql stable security definer set search_path = ''
+          as $$ select exists (select from public.user_profiles where id = auth.uid() and role = 'admin') $$;
+        {DROP} create policy p on {TICKS} for select to authenticated using (auth.uid() = user_id or is_admin());""",
+        "pppp",
+    ),
+    "row security forced on the owner, too": (f"alter table {TICKS} force row level security;", "pppp"),
+    "a restrictive policy that changes nothing": (
+        f"create policy r on {TICKS} as restrictive for select using (status is not null);",
+        "pppp",
+    ),
+    "a restrictive policy that shuts everyone out": (
+        f"create policy r on {TICKS} as restrictive for select to authenticated using (false);",
+        "fpfp",
+    ),
+    "a restrictive policy alone": (
+        f"{DROP} create policy r on {TICKS} as restrictive for select using (true);",
+        "fpfp",
+    ),
+    "USING (true) beside the good one": (
+        f"create policy leak on {TICKS} for select to authenticated using (true);",
+        "pfpp",
+    ),
+    "a leak of some rows": (
+        f"create policy leak on {TICKS} for select to authenticated using (status = 'ok');",
+        "pfpp",
+    ),
+    "a leak to users that have a profile": (
+        f"""create policy leak on {TICKS} for select to authenticated using
+        (exists (select from user_profiles p where p.id = auth.uid()));""",
+        "pfpp",
+    ),
+    "a leak to users that have none": (
+        f"""create policy leak on {TICKS} for select to authenticated using
+        (not exists (select from user_profiles p where p.id = auth.uid()));""",
+        "pfpp",
+    ),
+    "a hole for callers without claims": (
+        f"grant select on {TICKS} to anon; create policy hole on {TICKS} for select using (auth.uid() is null);",
+        "pppf",
+    ),
+    "anonymous visitors with a grant and no policy": (f"grant select on {TICKS} to anon;", "pppp"),
+    "admins only": (f"alter policy {POLICY} on {TICKS} using ({ADMIN});", "fppp"),
+    "owners only": (f"alter policy {POLICY} on {TICKS} using (auth.uid() = user_id);", "ppfp"),
+    "profiles that nobody may read": ("revoke select on user_profiles from authenticated;", "fufp"),
+    "profiles whose policy hides admins from themselves": (
+        'drop policy "Users read their own profile" on user_profiles;',
+        "ppfp",
+    ),
+    "row security off": (f"alter table {TICKS} disable row level security;", "pfpp"),
+    "row security off, and anonymous visitors with a grant": (
+        f"alter table {TICKS} disable row level security; grant select on {TICKS} to anon;",
+        "pfpf",
+    ),
+    "no grant on the table": (f"revoke select on {TICKS} from authenticated;", "fpfp"),
+    "a policy that raises": (
+        f"create policy broken on {TICKS} for select to authenticated using (1 / (length(status) * 0) = 1);",
+        "fufp",
+    ),
+    "a policy that recurses": (
+        f"""create policy again on {TICKS} for select to authenticated using (
+          exists (select from {TICKS} t where t.user_id = auth.uid()));""",
+        "fufp",
+    ),
+    "profiles whose policy recurses": (
+        """create policy again on user_profiles for select to authenticated using (
+          exists (select from user_profiles p where p.id = auth.uid() and p.role = 'admin'));""",
+        "fufp",
+    ),
+    "a policy for another command": (
+        f"{DROP} create policy p on {TICKS} for insert to authenticated with check (true);",
+        "fpfp",
+    ),
+    "a policy for another role": (
+        f"{DROP} create policy p on {TICKS} for select to service_role using (true);",
+        "fpfp",
+    ),
+    "a policy for a role that authenticated is a member of": (
+        f"""create policy leak on {TICKS} for select to pg_read_all_stats using (true);""",
+        "pppp",
+    ),
+}
+LETTERS = {"p": PASS, "f": FAIL, "u": UNKNOWN}
+
+
+def access(report: SchemaReport) -> dict[str, Outcome]:
+    return {who: outcome(report, f"{TICKS}.access.{who}") for who in ("owner", "other", "admin", "anonymous")}
+
+
+def expected(letters: str) -> dict[str, Outcome]:
+    return dict(zip(("owner", "other", "admin", "anonymous"), (LETTERS[letter] for letter in letters), strict=True))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_on_rows_callers_see_what_they_see(project: Project, name: str) -> None:
+    sql, letters = SCENARIOS[name]
+    await project.execute(sql)
+    assert access(await project.check()) == expected(letters)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_on_an_empty_table_the_policies_decide_about_a_row_that_need_not_exist(
+    project: Project, name: str
+) -> None:
+    sql, letters = SCENARIOS[name]
+    await project.execute(f"truncate {TICKS};" + sql)
+    found = access(await project.check())
+    # A condition on a column that such a row leaves null decides nothing; all others decide as on rows.
+    if name in ("a leak of some rows", "a restrictive policy that changes nothing", "a policy that raises"):
+        assert found["anonymous"] is expected(letters)["anonymous"]
+        return
+    assert found == expected(letters)
+
+
+async def test_the_message_says_who_saw_what_and_names_the_policies(project: Project) -> None:
+    await project.execute(SCENARIOS["USING (true) beside the good one"][0])
+    report = await project.check()
+    (check,) = [check for check in report.checks if check.key == f"{TICKS}.access.other"]
+    assert "another user sees 12 of 12 sampled rows; an unknown user sees 12 of 12" in check.message
+    assert "leak" in check.message
+    assert check.severity is Severity.ERROR
+
+
+async def test_an_error_inside_a_policy_is_told_in_one_line(project: Project) -> None:
+    await project.execute(SCENARIOS["a policy that recurses"][0])
+    report = await project.check()
+    (check,) = [check for check in report.checks if check.key == f"{TICKS}.access.owner"]
+    assert "42P17 infinite recursion detected in policy" in check.message
+    assert "\n" not in check.message
+
+
+async def test_a_missing_grant_is_told_from_a_denial_inside_a_policy(project: Project) -> None:
+    await project.execute(SCENARIOS["no grant on the table"][0])
+    report = await project.check()
+    (check,) = [check for check in report.checks if check.key == f"{TICKS}.access.owner"]
+    assert "the owner has no SELECT on the table" in check.message
+    await project.execute(
+        f"grant select on {TICKS} to authenticated; revoke select on user_profiles from authenticated"
+    )
+    report = await project.check()
+    (check,) = [check for check in report.checks if check.key == f"{TICKS}.access.owner"]
+    assert "42501 permission denied for table user_profiles" in check.message
+
+
+async def test_without_an_admin_to_try_the_admins_view_is_unknown_unless_a_claim_reads(project: Project) -> None:
+    await project.execute("update user_profiles set role = 'user'")
+    assert access(await project.check())["admin"] is UNKNOWN
+    await project.execute(SCENARIOS["claims instead of profiles"][0])
+    assert access(await project.check())["admin"] is PASS
+
+
+async def test_where_only_claims_make_admins_only_they_are_tried(project: Project) -> None:
+    assert access(await project.check(admin_profile_table=""))["admin"] is FAIL
+    await project.execute(SCENARIOS["claims instead of profiles"][0])
+    assert access(await project.check(admin_profile_table=""))["admin"] is PASS
+    assert access(await project.check(admin_claim="user_role"))["admin"] is FAIL
+
+
+async def test_a_user_without_company_is_no_reason_to_doubt(project: Project) -> None:
+    """A platform with one user has no other one to try."""
+    await project.execute("delete from user_profiles where display_name in ('Cleo', 'Dan')")
+    assert access(await project.check()) == expected("pppp")
+
+
+async def test_callers_the_login_may_not_become_are_unknown_by_name(project: Project) -> None:
+    await project.execute(f"revoke authenticated, anon from {LOGIN}")
+    try:
+        report = await project.check()
+    finally:
+        await project.execute(f"grant authenticated, anon to {LOGIN}")
+    assert access(report) == expected("uuuu")
+    (check,) = [check for check in report.checks if check.key == f"{TICKS}.access.owner"]
+    assert "the login cannot become authenticated" in check.message
+    assert report.conformant is None
+
+
+@pytest.mark.parametrize("rows", ["", f"truncate {TICKS};"])
+async def test_a_policy_that_sleeps_is_unknown_in_time_and_hides_nothing_else(project: Project, rows: str) -> None:
+    await project.execute(
+        f"""{rows}
+        create function slow() returns boolean language plpgsql as $$ begin perform pg_sleep(60); return true; end $$;
+        create policy sleepy on {TICKS} for select to authenticated using (slow());
+        """
+    )
+    started = time.monotonic()
+    report = await project.check(database_timeout_ms=2000)
+    assert time.monotonic() - started < 2.0
+    found = access(report)
+    # Who is let in by a condition before it may never meet the one that sleeps.
+    assert found.pop("owner") in (PASS, UNKNOWN)
+    assert set(found.values()) == {UNKNOWN}
+    assert outcome(report, f"{TICKS}.primary_key") is PASS
+    assert outcome(report, f"{TICKS}.column.status.values") is PASS
+
+
+@pytest.mark.parametrize("scope", ["true", "false"])
+async def test_a_policy_that_changes_the_role_is_unknown_and_the_role_does_not_stay(
+    project: Project, scope: str
+) -> None:
+    await project.execute(
+        f"""
+        create function become() returns boolean language plpgsql as $$
+          begin perform set_config('role', 'service_role', {scope}); return true; end $$;
+        create policy hostile on {TICKS} for select to authenticated using (become());
+        """
+    )
+    for _ in range(2):
+        report = await project.check(database_pool_size=1)
+        assert access(report) == expected("uuuu")
+        assert "changed the role" in next(c.message for c in report.checks if c.key == f"{TICKS}.access.owner")
+        assert outcome(report, "user_profiles.access.promote") is PASS
+
+
+async def test_a_policy_that_writes_is_stopped(project: Project) -> None:
+    await project.execute(
+        f"""
+        create table written (at timestamptz);
+        grant all on written to public;
+        create function write() returns boolean language sql as $$ insert into written values (now()) returning true $$;
+        create policy writer on {TICKS} for select to authenticated using (write());
+        """
+    )
+    assert access(await project.check())["owner"] is FAIL
+    async with project.connect() as connection:
+        assert await connection.fetchval("select count(*) from written") == 0
+
+
+PROMOTIONS = {
+    "a grant on the column": ("grant update (role) on user_profiles to authenticated;", FAIL),
+    "a grant on the table": ("grant update on user_profiles to authenticated;", FAIL),
+    "a grant to everyone": ("grant update (role) on user_profiles to public;", FAIL),
+    "a grant, but a policy that keeps the role": (
+        """grant update on user_profiles to authenticated;
+        alter policy "Users rename themselves" on user_profiles with check (id = auth.uid() and role = 'user');""",
+        PASS,
+    ),
+    "a grant, but no policy for updates": (
+        """grant update on user_profiles to authenticated; drop policy "Users rename themselves" on user_profiles;""",
+        PASS,
+    ),
+    "a grant, but a restrictive policy": (
+        """grant update on user_profiles to authenticated;
+        create policy never on user_profiles as restrictive for update using (true) with check (role <> 'admin');""",
+        PASS,
+    ),
+    "a grant, but a trigger that may guard it": (
+        """grant update on user_profiles to authenticated;
+        create function guard() returns trigger language plpgsql as $$ begin new.role := old.role; return new; end $$;
+        create trigger guard before update on user_profiles for each row execute function guard();""",
+        UNKNOWN,
+    ),
+    "a grant, and a trigger that is disabled": (
+        """grant update on user_profiles to authenticated;
+        create function guard() returns trigger language plpgsql as $$ begin new.role := old.role; return new; end $$;
+        create trigger guard before update on user_profiles for each row execute function guard();
+        alter table user_profiles disable trigger guard;""",
+        FAIL,
+    ),
+    "a newcomer who names the role": (
+        """grant insert on user_profiles to authenticated;
+        create policy join_in on user_profiles for insert to authenticated with check (id = auth.uid());""",
+        FAIL,
+    ),
+    "a newcomer who may only be a user": (
+        """grant insert on user_profiles to authenticated;
+        create policy join_in on user_profiles for insert to authenticated
+          with check (id = auth.uid() and role = 'user');""",
+        PASS,
+    ),
+    "row security off": (
+        "grant update on user_profiles to authenticated; alter table user_profiles disable row level security;",
+        FAIL,
+    ),
+    "anonymous visitors": (
+        """grant update on user_profiles to anon;
+        create policy open on user_profiles for update to anon using (true);""",
+        FAIL,
+    ),
+    "no profile table": ("drop table user_profiles cascade;", PASS),
+}
+
+
+@pytest.mark.parametrize("name", PROMOTIONS)
+async def test_users_must_not_be_able_to_make_themselves_admins(project: Project, name: str) -> None:
+    sql, result = PROMOTIONS[name]
+    await project.execute(sql)
+    assert outcome(await project.check(), "user_profiles.access.promote") is result
+
+
+async def test_promotion_is_checked_only_while_profiles_make_admins(project: Project) -> None:
+    report = await project.check(admin_profile_table="")
+    assert not [check for check in report.checks if check.key.endswith(".promote")]
