@@ -136,7 +136,7 @@ class Diagnostics:
             raise DatabaseTimeoutError("The database did not answer in time.") from error
 
     def _database_facts(self, observation: Observation | None) -> DatabaseFacts:
-        host, _ = self._settings.database_address
+        host = self._settings.database_host
         if observation is None:
             role, schema = self._settings.reading_role, self._settings.database_schema
             return DatabaseFacts(host, None, None, role, schema, bypasses_row_security=None)

@@ -123,6 +123,8 @@ def _column_references(
                 f"references {target}, not enforced",
                 f"{name} references {target}, but Postgres does not enforce it"
                 " (NOT ENFORCED, or its triggers are disabled).",
+                hint="Find the orphans first; then ALTER CONSTRAINT ... ENFORCED, or ENABLE TRIGGER ALL on both tables"
+                " and their partitions.",
             )
         actual = _targets(foreign_keys, observation.schema)
         return failed(actual, f"{name} {actual}; the runner expects {target}.")

@@ -52,13 +52,17 @@ def _with_named_key(message: str) -> str:
 
 def _contradictions(contract: Contract) -> Iterator[str]:
     """What the shape of the file cannot rule out, each named by its key."""
+    if not contract.tables:
+        yield "tables is empty: nothing would be checked"
+    if not contract.service_role.name:
+        yield "service_role.name is empty"
     yield from _repeated("tables", (table.name for table in contract.tables))
     yield from _repeated("migrations", (migration.version for migration in contract.migrations))
     known = {table.name for table in contract.tables}
     known |= {f"{table.name}.{column.name}" for table in contract.tables for column in table.columns}
     for migration in contract.migrations:
-        if not migration.introduces:
-            yield f"migrations.{migration.version}.introduces is empty: its effect could not be recognised"
+        if not set(migration.introduces) - contract.legacy_tables():
+            yield f"migrations.{migration.version}.introduces nothing that must exist: it would always seem applied"
         for name in migration.introduces:
             if name not in known:
                 yield f"migrations.{migration.version}.introduces names {name!r}, which no table of the contract has"

@@ -78,6 +78,10 @@ def effect(contract: Contract, migration: Migration, observation: Observation) -
     return Effect.SOME if any(exists.values()) else Effect.NONE
 
 
+def _lacking(migration: Migration, observation: Observation) -> list[str]:
+    return [name for name in migration.introduces if not _exists(name, observation)]
+
+
 def _exists(name: str, observation: Observation) -> bool:
     table, _, column = name.partition(".")
     relation = observation.catalogue.relation(table)
@@ -123,7 +127,9 @@ def _migration(contract: Contract, migration: Migration) -> Expectation:
         state = _state(contract, migration, observation)
         match state:
             case MigrationState.APPLIED:
-                judgement = passed(state, f"{file} is recorded, and what it brings is there.")
+                lacking = _lacking(migration, observation)
+                rest = f"not there: {', '.join(lacking)}" if lacking else "what it brings is there"
+                judgement = passed(state, f"{file} is recorded; {rest}.")
             case MigrationState.UNRECORDED if observation.history.access is HistoryAccess.ABSENT:
                 judgement = passed(state, f"What {file} brings is there; there is no history that could record it.")
             case MigrationState.UNRECORDED:
@@ -142,7 +148,8 @@ def _migration(contract: Contract, migration: Migration) -> Expectation:
             case MigrationState.MISSING:
                 judgement = failed(
                     state,
-                    f"{file} has not been applied: it brings {objects}.",
+                    f"{file} is not recorded, and of what it brings is not there:"
+                    f" {', '.join(_lacking(migration, observation))}.",
                     hint="Apply it, or bring what is missing with a new migration. Never edit this one.",
                 )
             case MigrationState.INEFFECTIVE:

@@ -23,14 +23,13 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class ForeignKey(msgspec.Struct, frozen=True):
-    name: str
     columns: tuple[str, ...]
     referenced_schema: str
     referenced_table: str
     referenced_columns: tuple[str, ...]
     validated: bool
     enforced: bool
-    """False for NOT ENFORCED (Postgres 18), and while one of its triggers is disabled."""
+    """False for NOT ENFORCED (Postgres 18), and while a trigger of it or of its copies on partitions does not fire."""
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -105,7 +104,6 @@ class Catalogue(msgspec.Struct, frozen=True):
     """One settled reading of pg_catalog. `reading_role` is None where no role has that name."""
 
     server_version: str
-    database: str
     login: Role
     reading_role: Role | None
     schema: Schema | None
@@ -219,9 +217,9 @@ class Observation(msgspec.Struct, frozen=True):
 
     catalogue: Catalogue
     history: History
-    assumption: Assumption
     wanted_role: str
     schema: str
+    assumption: Assumption = Assumption(possible=None, obstacle="it was not tried")
     values: tuple[AcceptedValues, ...] = ()
     access: tuple[Access, ...] = ()
     promotion: Promotion | None = None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from app.contract.access import access_expectations
 from app.contract.check import Expectation, Judgement, Severity, failed, passed
 from app.contract.columns import column_expectations
+from app.contract.identifiers import quote_identifier
 from app.contract.model import Contract, Table
 from app.contract.observed import Observation
 
@@ -120,7 +121,7 @@ def _indexes(table: Table) -> Expectation:
                     actual,
                     f"No valid btree index on {table.name} leads with {column}, so the newest rows"
                     " are found by reading the whole table.",
-                    hint=f"Outside a transaction: CREATE INDEX CONCURRENTLY ON {table.name} ({column} DESC);",
+                    hint=_create_index(observation, table.name, column),
                 )
         names = ", ".join(str(serving[column]) for column in table.indexed)
         return passed(names, f"{names} serves the newest rows of {table.name}.")
@@ -133,3 +134,11 @@ def _indexes(table: Table) -> Expectation:
         judge=judge,
         requires=table.key,
     )
+
+
+def _create_index(observation: Observation, table: str, column: str) -> str:
+    """CONCURRENTLY keeps the runner writing; partitioned tables do not know it."""
+    target = f"{quote_identifier(observation.schema)}.{quote_identifier(table)} ({quote_identifier(column)} DESC);"
+    if observation.table(table).kind == PARTITIONED:
+        return f"On each partition first, to keep locks short, then: CREATE INDEX ON {target}"
+    return f"Outside a transaction: CREATE INDEX CONCURRENTLY ON {target}"

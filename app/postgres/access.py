@@ -9,9 +9,10 @@ import asyncpg
 
 from app.contract.model import ANONYMOUS, Contract, SelectPolicy, Table
 from app.contract.observed import Access, Caller, Observation, Relation, Sight
+from app.postgres.faults import IN_THE_WAY
 from app.postgres.people import People, admin_claims, anonymous_claims, user_claims
 from app.postgres.policies import PolicyReader
-from app.postgres.rehearsal import IN_THE_WAY, ObstacleError, Rehearsal, RoleChangedError, refusal
+from app.postgres.rehearsal import ObstacleError, Rehearsal, RoleChangedError, refusal
 from app.postgres.statements import statement
 from app.settings import Settings
 

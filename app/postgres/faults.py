@@ -1,6 +1,5 @@
 """From what asyncpg and the socket raise to the errors of this product, in words that give nothing away."""
 
-import asyncio
 import socket
 import ssl
 
@@ -9,9 +8,19 @@ import asyncpg
 from app.errors import DatabaseError, DatabaseTimeoutError, DatabaseUnavailableError
 
 # What a query and its connection are known to raise.
-QUERY_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, EOFError)
+QUERY_FAULTS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    EOFError,
+)
 # Connecting, besides that, reports a URL it cannot use as ValueError.
 CONNECT_FAULTS = (*QUERY_FAULTS, ValueError)
+
+# Someone holds a lock, or what was called is too slow: nothing is known, and trying on would cost as much again.
+IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 
 # By SQLSTATE or its class. The server's own words are not passed on: they may repeat a name or a part of the URL.
 _SQLSTATES = {
@@ -43,12 +52,21 @@ def fault(error: BaseException) -> DatabaseError:
     """The error of ours for one of the faults above. The text of the original is never part of it."""
     if isinstance(error, asyncpg.QueryCanceledError):
         return DatabaseTimeoutError("The database did not finish a query in time.")
-    if isinstance(error, TimeoutError | asyncio.TimeoutError):
+    if isinstance(error, TimeoutError):
         return DatabaseTimeoutError("The database did not answer in time.")
     reason = _reason(error)
     if reason is None:
         return DatabaseError("The database refused a query of this service.")
     return DatabaseUnavailableError(f"The database is out of reach: {reason}.")
+
+
+def refused(error: BaseException) -> DatabaseError:
+    """The same for what connecting raised: whatever the reason, there is no connection."""
+    found = fault(error)
+    if isinstance(found, DatabaseUnavailableError):
+        return found
+    state = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
+    return DatabaseUnavailableError(f"The database refused the connection (SQLSTATE {state or 'unknown'}).")
 
 
 def _reason(error: BaseException) -> str | None:

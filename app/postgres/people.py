@@ -8,8 +8,10 @@ from typing import Any
 import asyncpg
 
 from app.contract.model import ANONYMOUS, AUTHENTICATED
+from app.postgres.faults import IN_THE_WAY
+from app.postgres.pool import Connection
 from app.postgres.profiles import NO_SUCH_PROFILE
-from app.postgres.rehearsal import IN_THE_WAY, ObstacleError, Rehearsal
+from app.postgres.rehearsal import ObstacleError, Rehearsal
 from app.postgres.statements import statement
 from app.settings import Settings
 
@@ -47,9 +49,10 @@ class People:
             return
         query = statement("some_profile", self._identifiers)
         try:
-            self._admin = await self._profile(rehearsal, query, admin=True, beside=())
-            first = await self._profile(rehearsal, query, admin=False, beside=())
-            second = await self._profile(rehearsal, query, admin=False, beside=(first.id,)) if first else None
+            async with rehearsal.as_role(self._role) as connection:
+                self._admin = await self._profile(connection, query, admin=True, beside=())
+                first = await self._profile(connection, query, admin=False, beside=())
+                second = await self._profile(connection, query, admin=False, beside=(first.id,)) if first else None
         except NO_SUCH_PROFILE:
             self.used = False
         except (*IN_THE_WAY, ObstacleError):
@@ -85,10 +88,9 @@ class People:
         return next((other.id for other in self._users if other.id != user), None)
 
     async def _profile(
-        self, rehearsal: Rehearsal, query: str, *, admin: bool, beside: tuple[uuid.UUID, ...]
+        self, connection: Connection, query: str, *, admin: bool, beside: tuple[uuid.UUID, ...]
     ) -> Profile | None:
-        async with rehearsal.as_role(self._role):
-            row = await rehearsal.connection.fetchrow(query, self._values, admin, list(beside))
+        row = await connection.fetchrow(query, self._values, admin, list(beside))
         return Profile(row["id"], row["document"]) if row is not None else None
 
 

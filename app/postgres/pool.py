@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
-from app.postgres.faults import CONNECT_FAULTS, QUERY_FAULTS, fault
+from app.postgres.faults import CONNECT_FAULTS, QUERY_FAULTS, fault, refused
 from app.postgres.statements import statement
 from app.settings import Settings
 
@@ -41,41 +41,49 @@ class Database:
         A connection on which anything went wrong is thrown away: giving it back would wait for the cancelling of its
         query, which on a stalled socket takes as long as the query did.
         """
+        limit = asyncio.timeout(self._settings.timeout_seconds)
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
+            async with limit:
                 pool = await self._open_pool()
                 connection = await _acquire(pool)
+                # A cancelled transaction still says ROLLBACK and waits for its answer, on a stalled socket for ever:
+                # at the limit, the socket is closed under it.
+                watchdog = asyncio.get_running_loop().call_at(limit.when() or 0, connection.terminate)
                 try:
                     with ExitStack() as unless_all_went_well:
                         unless_all_went_well.callback(connection.terminate)
                         yield connection
                         unless_all_went_well.pop_all()
                 finally:
+                    watchdog.cancel()
                     await pool.release(connection)
         except QUERY_FAULTS as error:
-            raise fault(error) from error
+            raise fault(TimeoutError() if limit.expired() else error) from error
 
     @asynccontextmanager
     async def transaction(self, connection: Connection) -> AsyncIterator[None]:
-        """A read-only transaction in the frame of `sql/transaction.sql`."""
+        """A read-only transaction of one snapshot, in the frame of `sql/transaction.sql`.
+
+        A statement may take a fifth of what a request may, so that one that is too slow costs its own answer alone.
+        """
         milliseconds = self._settings.database_timeout_ms
-        async with connection.transaction(readonly=True):
-            await connection.fetchrow(self._frame, f"{milliseconds}ms", f"{milliseconds // 5}ms")
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.fetchrow(self._frame, f"{milliseconds // 5}ms", f"{milliseconds // 20}ms")
             yield
 
     async def ping(self) -> None:
         """Raises DatabaseError unless the database answers within a second, on a connection of its own."""
         try:
             async with asyncio.timeout(PING_SECONDS):
-                if self._probe is None:
+                if self._probe is None or self._probe.is_closed():
                     url = self._settings.database_url.get_secret_value()
                     self._probe = await asyncpg.connect(url, statement_cache_size=0)
-                await self._probe.fetchval(self._ping)
+                with ExitStack() as unless_all_went_well:
+                    unless_all_went_well.callback(self._probe.terminate)
+                    await self._probe.execute(self._ping)
+                    unless_all_went_well.pop_all()
         except CONNECT_FAULTS as error:
-            if self._probe is not None:
-                self._probe.terminate()
-                self._probe = None
-            raise fault(error) from error
+            raise refused(error) from error
 
     async def close(self) -> None:
         """Close every connection without waiting for queries that still run."""
@@ -103,7 +111,7 @@ async def _acquire(pool: "asyncpg.Pool[asyncpg.Record]") -> "PoolConnectionProxy
     try:
         return await pool.acquire()
     except CONNECT_FAULTS as error:
-        raise fault(error) from error
+        raise refused(error) from error
 
 
 async def _nothing_to_reset(_connection: Connection) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from app.errors import AdminLookupError
+from app.postgres.faults import IN_THE_WAY
 from app.postgres.pool import Database
 from app.postgres.statements import statement
 from app.settings import Settings
@@ -44,7 +45,7 @@ def admin_lookup(database: Database, settings: Settings) -> AdminLookup | None:
                     return await connection.fetchval(query, user_id) in values
             except NO_SUCH_PROFILE:
                 return False
-            except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
+            except (asyncpg.SyntaxOrAccessError, asyncpg.DataError, *IN_THE_WAY) as error:
                 # Lost grants, row security, an unassumable role, an id of another type: the answer is not "no".
                 raise AdminLookupError("Whether the caller is an admin could not be read.") from error
 

@@ -10,9 +10,10 @@ import asyncpg
 
 from app.contract.model import ANONYMOUS, AUTHENTICATED
 from app.contract.observed import Observation, Promotion, Relation
+from app.postgres.faults import IN_THE_WAY
 from app.postgres.people import People, anonymous_claims, user_claims
 from app.postgres.policies import PolicyReader
-from app.postgres.rehearsal import IN_THE_WAY, ObstacleError, Rehearsal
+from app.postgres.rehearsal import ObstacleError, Rehearsal
 from app.settings import Settings
 
 ROLES = (AUTHENTICATED, ANONYMOUS)

@@ -15,9 +15,6 @@ from app.settings import Settings
 
 LONGEST_MESSAGE = 200
 
-# Someone holds a lock, or what was called is too slow: nothing is known, and trying on would cost as much again.
-IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
-
 
 class ObstacleError(Exception):
     """Why something could not be tried. It never leaves this room."""
@@ -56,18 +53,11 @@ class Rehearsal:
         await transaction.start()
         try:
             expected = await self._become(role, claims)
-            try:
-                async with self.connection.transaction():
-                    yield self.connection
-            except asyncpg.PostgresError:
-                await self._notice_change(expected)
-                raise
-            await self._notice_change(expected)
+            # What the block raises ends the transaction, and with it any change of the role.
+            yield self.connection
+            self.spoiled = await self.connection.fetchval(statement("current_role")) != expected
         finally:
             await transaction.rollback()
-
-    async def _notice_change(self, expected: str) -> None:
-        self.spoiled = await self.connection.fetchval(statement("current_role")) != expected
         if self.spoiled:
             raise RoleChangedError
 
@@ -75,8 +65,7 @@ class Rehearsal:
         document = json.dumps(claims) if claims is not None else ""
         settings = (self._search_path, self._timeout, self._lock_timeout, document, role or "none")
         try:
-            await self.connection.fetchrow(statement("rehearsal"), *settings)
-            return str(await self.connection.fetchval(statement("current_role")))
+            return str(await self.connection.fetchval(statement("rehearsal"), *settings))
         except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as error:
             raise ObstacleError(f"the login cannot become {role}") from error
 

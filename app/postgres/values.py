@@ -2,17 +2,25 @@
 
 import re
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import asyncpg
 
 from app.contract.model import Column, Contract, Table
 from app.contract.observed import AcceptedValues, Observation, Refusal, Relation
 from app.contract.values import candidates
-from app.postgres.rehearsal import IN_THE_WAY, ObstacleError, Rehearsal, refusal
+from app.postgres.faults import IN_THE_WAY
+from app.postgres.pool import Connection
+from app.postgres.rehearsal import ObstacleError, Rehearsal, refusal
 from app.postgres.statements import statement
 from app.settings import Settings
 
 TEXT_LITERAL = re.compile(r"'((?:[^']|'')*)'")
+FALSE = Refusal("23514", "a CHECK on the column is false")
+CHANGED = "the table changed meanwhile"
+# A value, and how it was refused; None where it was accepted.
+Outcome: TypeAlias = tuple[str | None, Refusal | None]
+
 SHAPE_CHANGED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError)
 
 
@@ -50,59 +58,59 @@ class ValueProbe:
         except IN_THE_WAY:
             return AcceptedValues(table.name, column.name, obstacle="the table is locked, or a CHECK takes too long")
         except SHAPE_CHANGED:
-            return AcceptedValues(table.name, column.name, obstacle="the table changed meanwhile")
+            return AcceptedValues(table.name, column.name, obstacle=CHANGED)
         except ObstacleError as obstacle:
             return AcceptedValues(table.name, column.name, obstacle=str(obstacle))
 
     async def _tried(self, rehearsal: Rehearsal, table: Table, column: Column) -> AcceptedValues:
-        async with rehearsal.as_role(None):
-            checks = await rehearsal.connection.fetchrow(self._checks, self._schema, table.name, column.name)
-        if checks is None:
-            raise ObstacleError("the table changed meanwhile")
-        conditions: Sequence[str] = checks["conditions"]
-        mentioned = [literal for condition in conditions for literal in TEXT_LITERAL.findall(condition)]
-        query = statement(
-            "accepted_values",
-            {"schema": self._schema, "table": table.name},
-            condition=" and ".join(f"({condition}) is not false" for condition in conditions) or "true",
-        )
-        accepted, refused = await self._outcomes(
-            rehearsal, query, column.name, (*candidates(column.values, (*mentioned, *checks["labels"])), None)
-        )
+        query, values, shared = "", tuple[str | None, ...](), tuple[str, ...]()
+        try:
+            async with rehearsal.as_role(self._role) as connection:
+                checks = await connection.fetchrow(self._checks, self._schema, table.name, column.name)
+                if checks is None:
+                    raise ObstacleError(CHANGED)
+                conditions: Sequence[str] = checks["conditions"]
+                mentioned = [literal for condition in conditions for literal in TEXT_LITERAL.findall(condition)]
+                values = (*candidates(column.values, (*mentioned, *checks["labels"])), None)
+                shared = tuple(checks["shared"])
+                query = self._query(table, conditions)
+                outcomes = await _outcomes(connection, query, column, values)
+        except (*IN_THE_WAY, *SHAPE_CHANGED):
+            raise
+        except asyncpg.PostgresError:
+            outcomes = await self._one_by_one(rehearsal, query, column, values)
         return AcceptedValues(
             table.name,
             column.name,
-            accepted=tuple(value for value in accepted if value is not None),
-            refused=tuple((value, how) for value, how in refused if value is not None),
-            null_accepted=None in accepted,
-            shared_checks=tuple(checks["shared"]),
+            accepted=tuple(value for value, how in outcomes if how is None and value is not None),
+            refused=tuple((value, how) for value, how in outcomes if how is not None and value is not None),
+            null_accepted=(None, None) in outcomes,
+            shared_checks=shared,
         )
 
-    async def _outcomes(
-        self, rehearsal: Rehearsal, query: str, column: str, values: Sequence[str | None]
-    ) -> tuple[list[str | None], list[tuple[str | None, Refusal]]]:
-        """All values in one statement; where one of them raises, as with an enum, each in a statement of its own."""
-        accepted: list[str | None] = []
-        refused: list[tuple[str | None, Refusal]] = []
-        try:
-            async with rehearsal.as_role(self._role):
-                rows = await rehearsal.connection.fetch(query, column, values)
-        except IN_THE_WAY:
-            raise
-        except asyncpg.PostgresError as error:
-            if len(values) == 1:
-                return [], [(values[0], refusal(error))]
-            for value in values:
-                one_accepted, one_refused = await self._outcomes(rehearsal, query, column, [value])
-                accepted += one_accepted
-                refused += one_refused
-            return accepted, refused
-        for row in rows:
-            if row["accepted"]:
-                accepted.append(row["value"])
-            else:
-                refused.append((row["value"], Refusal("23514", "a CHECK on the column is false")))
-        return accepted, refused
+    async def _one_by_one(
+        self, rehearsal: Rehearsal, query: str, column: Column, values: Sequence[str | None]
+    ) -> list[Outcome]:
+        """Where one value raises, as with an enum, each is put to a statement of its own."""
+        outcomes: list[Outcome] = []
+        for value in values:
+            try:
+                async with rehearsal.as_role(self._role) as connection:
+                    outcomes += await _outcomes(connection, query, column, [value])
+            except IN_THE_WAY:
+                raise
+            except asyncpg.PostgresError as error:
+                outcomes.append((value, refusal(error)))
+        return outcomes
+
+    def _query(self, table: Table, conditions: Sequence[str]) -> str:
+        condition = " and ".join(f"({condition}) is not false" for condition in conditions) or "true"
+        return statement("accepted_values", {"schema": self._schema, "table": table.name}, condition=condition)
+
+
+async def _outcomes(connection: Connection, query: str, column: Column, values: Sequence[str | None]) -> list[Outcome]:
+    rows = await connection.fetch(query, column.name, values)
+    return [(row["value"], None if row["accepted"] else FALSE) for row in rows]
 
 
 def _may_read(observation: Observation, relation: Relation) -> bool:

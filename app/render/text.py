@@ -69,9 +69,11 @@ def _head(text: Text, report: SchemaReport) -> None:
     verdict, style = VERDICTS[report.conformant]
     database = report.database
     where = f"{database.schema} on {database.host} as {database.role or 'the login'}"
-    facts = [where, f"PG {database.server_version or '?'}", f"{report.duration_ms} ms"]
-    text.append(verdict, style)
-    text.append("  " + printable(" · ".join(facts)) + "\n\n")
+    # Distributors add words of their own: "15.18 (Debian 15.18-0+deb12u1)".
+    version = (database.server_version or "?").split()[0]
+    line = printable(" · ".join([f"{verdict}  {where}", f"PG {version}", f"{report.duration_ms} ms"]))
+    text.append(textwrap.fill(line, WIDTH, subsequent_indent="  ", break_long_words=False) + "\n\n")
+    text.stylize(style, 0, len(verdict))
 
 
 def _findings(checks: Iterable[Check]) -> list[Check]:

@@ -42,6 +42,12 @@ def test_bad_toml_names_its_line(tmp_path: Path) -> None:
         ('name = "strategy_events"', 'name = "strategy_runs"', "tables has 'strategy_runs' twice"),
         ('"strategy_runs.last_run_at"', '"strategy_runs.ran"', "migrations.20260129170000.introduces"),
         ('introduces = ["strategy_runs", "strategy_events"]', "introduces = []", "migrations.20260129150000"),
+        (
+            'introduces = ["strategy_runs", "strategy_events"]',
+            'introduces = ["strategies"]',
+            "migrations.20260129150000",
+        ),
+        ('name = "service_role"', 'name = ""', "service_role.name"),
         ('indexed = ["scheduled_at"]', 'indexed = ["at"]', "tables.strategy_tick_runs.indexed"),
         ('owner_column = "user_id"', 'owner_column = "owner"', "tables.strategy_tick_runs.select_policy.owner_column"),
         ('{ name = "strategy_id", why', '{ name = "status", why', "tables.strategy_tick_runs.absent_columns"),
@@ -51,6 +57,11 @@ def test_bad_content_names_its_key(tmp_path: Path, old: str, new: str, named: st
     message = refusal(tmp_path, replaced(old, new))
     assert named in message
     assert "\n" not in message
+
+
+def test_a_contract_that_would_check_nothing_is_refused(tmp_path: Path) -> None:
+    text = 'name = "x"\nmigrations = []\ntables = []\n[service_role]\nname = "r"\nbypasses_row_security = true\n'
+    assert "tables is empty" in refusal(tmp_path, text)
 
 
 def test_a_file_that_is_missing_or_no_text_is_an_error(tmp_path: Path) -> None:

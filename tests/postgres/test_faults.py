@@ -112,20 +112,36 @@ async def test_a_url_asyncpg_cannot_use_is_not_repeated(project: Project, port: 
 async def test_a_server_that_accepts_and_never_answers_costs_the_timeout_once(project: Project) -> None:
     async with silent_server() as port:
         started = time.monotonic()
-        error = await refusal(project, f"postgresql://u:p@{HOST}:{port}/x?sslmode=disable", database_timeout_ms=600)
+        error = await refusal(project, f"postgresql://u:p@{HOST}:{port}/x?sslmode=disable", database_timeout_ms=1000)
         took = time.monotonic() - started
     assert isinstance(error, DatabaseTimeoutError)
-    assert 0.5 < took < 1.1
+    assert 0.9 < took < 1.9
 
 
-async def test_a_socket_that_stalls_in_mid_query_costs_the_timeout_once(project: Project) -> None:
-    """Through a proxy of ours that stops passing bytes: releasing the connection must not wait for its cancelling."""
-    stalled = asyncio.Event()
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"BEGIN",
+        b"with recursive",
+        b"schema_migrations",
+        b"set_config('role', $5",
+        b"jsonb_populate_record",
+        b"ROLLBACK",
+    ],
+)
+async def test_a_socket_that_stalls_anywhere_costs_the_timeout_once_and_the_next_report_is_whole(
+    project: Project, words: bytes
+) -> None:
+    """Through a proxy of ours that stops passing bytes at certain words, once. Neither the cancelling of the query nor
+    the end of its transaction may be waited for.
+    """
+    stalls = [words]
 
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
-            if stalled.is_set():
-                await asyncio.sleep(30)
+            if stalls and stalls[0] in data:
+                stalls.clear()
+                await asyncio.sleep(60)
             writer.write(data)
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -135,16 +151,16 @@ async def test_a_socket_that_stalls_in_mid_query_costs_the_timeout_once(project:
 
     async with listening(accept) as port:
         url = project.url().replace(f":{project.cluster.port}/", f":{port}/")
-        settings = project.settings(database_url=url, database_timeout_ms=600)
+        settings = project.settings(database_url=url, database_timeout_ms=1500)
         database = Database(settings)
         diagnostics = Diagnostics(settings, load_contract(), database)
         try:
-            await diagnostics.check_schema()
-            stalled.set()
             started = time.monotonic()
             with pytest.raises(DatabaseTimeoutError):
                 await diagnostics.check_schema()
-            assert time.monotonic() - started < 1.1
+            assert time.monotonic() - started < 2.5
+            assert not stalls
+            assert (await diagnostics.check_schema()).conformant is True
         finally:
             await database.close()
 
@@ -173,7 +189,7 @@ async def test_nothing_can_be_written_through_our_transactions(project: Project)
 
 
 async def test_a_full_pool_is_waited_for_no_longer_than_a_request_may_take(project: Project) -> None:
-    database = Database(project.settings(database_timeout_ms=400, database_pool_size=1))
+    database = Database(project.settings(database_timeout_ms=1000, database_pool_size=1))
 
     async def sleep() -> None:
         async with database.connection() as connection:
@@ -185,7 +201,29 @@ async def test_a_full_pool_is_waited_for_no_longer_than_a_request_may_take(proje
     finally:
         await database.close()
     assert {type(outcome) for outcome in outcomes} == {DatabaseTimeoutError}
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 1.9
+
+
+async def test_a_connection_that_is_refused_says_so(project: Project) -> None:
+    await project.execute(f"revoke connect on database {project.name} from public")
+    error = await refusal(project, project.url())
+    assert str(error) == "The database refused the connection (SQLSTATE 42501)."
+    error = await refusal(project, project.url() + "?target_session_attrs=standby")
+    assert isinstance(error, DatabaseUnavailableError)
+
+
+async def test_the_probes_connection_may_be_closed_by_the_server_between_two_probes(project: Project) -> None:
+    database = Database(project.settings())
+    try:
+        for _ in range(3):
+            await database.ping()
+            await project.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where usename = 'runner_diagnostics' and datname = current_database()"
+            )
+            await asyncio.sleep(0.1)
+    finally:
+        await database.close()
 
 
 async def test_a_database_without_a_connection_left_is_said(project: Project) -> None:

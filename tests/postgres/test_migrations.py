@@ -95,6 +95,22 @@ async def test_a_history_someone_has_locked_is_unreadable_and_the_rest_is_judged
     assert outcome(report, "strategy_locks.primary_key") is Outcome.PASS
 
 
+async def test_a_history_that_takes_too_long_is_unreadable_and_the_rest_is_judged(project: Project) -> None:
+    await project.execute(
+        f"insert into {HISTORY} (version, name) select 'v' || n, 'x' from generate_series(1, 600000) n"
+    )
+    report = await project.check(database_timeout_ms=800)
+    assert "migrations.history" in failures(report)
+    assert outcome(report, "strategy_locks.primary_key") is Outcome.PASS
+
+
+async def test_a_history_with_other_columns_is_unreadable_and_the_rest_is_judged(project: Project) -> None:
+    await project.execute(f"alter table {HISTORY} rename column version to number")
+    report = await project.check()
+    assert failures(report).keys() == {"migrations.history"}
+    assert "its columns are not those" in failures(report)["migrations.history"].message
+
+
 async def test_a_view_in_the_place_of_the_history_is_not_run(project: Project) -> None:
     await project.execute(
         f"""
@@ -170,6 +186,8 @@ async def test_a_migration_with_some_of_its_effect_is_applied_and_what_is_missin
     await project.execute("alter table strategy_runs drop column last_run_at")
     report = await project.check()
     assert report.migrations.expected[2].state.value == "applied"
+    (check,) = [check for check in report.checks if check.key == f"migrations.{THREE}"]
+    assert "not there: strategy_runs.last_run_at" in check.message
     found = failures(report)
     assert found.keys() == {"strategy_runs.column.last_run_at.present"}
     assert "should have brought it" in str(found["strategy_runs.column.last_run_at.present"].hint)

@@ -136,6 +136,17 @@ async def test_the_owner_of_the_project_can_be_the_login(project: Project) -> No
     assert failures(report) == {}
 
 
+async def test_a_login_that_starts_as_another_role_is_judged_as_itself(project: Project) -> None:
+    await project.execute("alter role runner_diagnostics set role = 'service_role'")
+    try:
+        report = await project.check(database_role="")
+        assert report.database.role == "runner_diagnostics"
+        assert "migrations.history" not in failures(report)
+        assert failures(report).keys() == {"role.bypasses_row_security", *PRIVILEGES}
+    finally:
+        await project.execute("alter role runner_diagnostics reset role")
+
+
 async def test_a_role_does_not_leak_to_the_next_use_of_a_connection(project: Project) -> None:
     """SET ROLE would survive asyncpg's reset; ours ends with its transaction."""
     settings = project.settings(database_pool_size=1)

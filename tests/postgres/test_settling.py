@@ -99,6 +99,39 @@ class RestlessDatabase(Database):
             yield
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_change_of_table_and_history_is_never_seen_by_half(project: Project) -> None:
+    """Two states again, now with a row of the history; changes come and go faster than a reading takes."""
+    record = "delete from supabase_migrations.schema_migrations where version = '20260129170000';"
+    again = "insert into supabase_migrations.schema_migrations (version) values ('20260129170000');"
+    settings = project.settings()
+    database = Database(settings)
+    reader = CatalogueReader(database, settings, CONTRACT)
+    seen = set()
+
+    async def change() -> None:
+        async with project.connect() as connection:
+            for number in itertools.count():
+                async with connection.transaction():
+                    await connection.execute(FORTH + record if number % 2 == 0 else BACK + again)
+                await asyncio.sleep(0.001 * (number % 40))
+
+    task = asyncio.create_task(change())
+    try:
+        for _ in range(80):
+            try:
+                async with database.connection() as connection:
+                    observation = await reader.read(connection)
+            except CatalogueChangingError:
+                continue
+            seen.add((bool(_missing(observation)), len(observation.history.recorded)))
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await database.close()
+    assert seen <= {(True, 2), (False, 3)}
+
+
 async def test_a_catalogue_that_never_holds_still_makes_every_check_unknown(project: Project) -> None:
     database = RestlessDatabase(project)
     try:

@@ -48,8 +48,9 @@ EXPECTED = """\
 ! warning  migrations.20260129170000
            expected  20260129170000_unify_runner_strategy_runs.sql is applied
            actual    missing
-           why       20260129170000_unify_runner_strategy_runs.sql has not been
-                     applied: it brings strategy_runs.last_run_at,
+           why       20260129170000_unify_runner_strategy_runs.sql is not
+                     recorded, and of what it brings is not there:
+                     strategy_runs.last_run_at,
                      strategy_tick_runs.strategy_run_id,
                      strategy_locks.strategy_run_id.
            next      Apply it, or bring what is missing with a new migration.

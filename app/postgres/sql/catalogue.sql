@@ -23,7 +23,8 @@ with recursive
   ),
   watched as (
     select
-      class.oid, class.relname, class.relkind, class.relispartition, class.relrowsecurity, class.relnamespace
+      class.oid, class.relname, class.relkind, class.relispartition, class.relrowsecurity, class.relnamespace,
+      class.xmin::text as row_version
     from pg_catalog.pg_class as class
     join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
     where namespace.nspname = $1
@@ -34,7 +35,7 @@ with recursive
   attributes as (
     select
       attribute.attrelid, attribute.attnum, attribute.attname, attribute.attnotnull,
-      attribute.atttypid, attribute.atttypmod
+      attribute.atttypid, attribute.atttypmod, attribute.xmin::text as row_version
     from pg_catalog.pg_attribute as attribute
     join watched on watched.oid = attribute.attrelid
     where attribute.attnum > 0
@@ -43,13 +44,15 @@ with recursive
   ),
   -- From each column's type down through domains over domains to the base type.
   type_chain as (
-    select attributes.attrelid, attributes.attnum, type.oid, type.typtype, type.typbasetype, type.typnotnull
+    select
+      attributes.attrelid, attributes.attnum, type.oid, type.typtype, type.typbasetype, type.typnotnull,
+      type.xmin::text as row_version
     from attributes
     join pg_catalog.pg_type as type on type.oid = attributes.atttypid
     union all
     select
       outer_type.attrelid, outer_type.attnum, type.oid, type.typtype, type.typbasetype,
-      outer_type.typnotnull or type.typnotnull
+      outer_type.typnotnull or type.typnotnull, type.xmin::text
     from type_chain as outer_type
     join pg_catalog.pg_type as type on type.oid = outer_type.typbasetype
     where outer_type.typtype = 'd'
@@ -58,12 +61,33 @@ with recursive
     select
       con.oid, con.conrelid, con.conname, con.contype, con.conkey, con.confrelid, con.confkey, con.convalidated,
       -- Since Postgres 18; before it every constraint is enforced, and the row has no such column.
-      coalesce((pg_catalog.to_jsonb(con) ->> 'conenforced')::boolean, true) as enforced
+      coalesce((pg_catalog.to_jsonb(con) ->> 'conenforced')::boolean, true) as enforced,
+      con.conindid, con.xmin::text as row_version
     from pg_catalog.pg_constraint as con
     join watched on watched.oid = con.conrelid
     -- A key that points at a partitioned table has a copy for each of its partitions, which is not a key of its own.
     -- On a partition, the key inherited from the parent is all there is.
     where con.conparentid = 0 or watched.relispartition
+  ),
+  -- A key of a partitioned table, or one that points at one, is enforced by copies of it on the partitions.
+  constraint_copies as (
+    select constraints.oid as original, constraints.oid
+    from constraints
+    union all
+    select constraint_copies.original, con.oid
+    from constraint_copies
+    join pg_catalog.pg_constraint as con on con.conparentid = constraint_copies.oid
+  ),
+  -- The partitioned tables among a table's partitions: its primary key must hold their partition keys, too.
+  partitioned as (
+    select watched.oid as root, watched.oid
+    from watched
+    where watched.relkind = 'p'
+    union all
+    select partitioned.root, child.oid
+    from partitioned
+    join pg_catalog.pg_inherits as inherits on inherits.inhparent = partitioned.oid
+    join pg_catalog.pg_class as child on child.oid = inherits.inhrelid and child.relkind = 'p'
   ),
   column_documents as (
     select
@@ -98,18 +122,26 @@ with recursive
   key_documents as (
     select
       constraints.conrelid,
-      pg_catalog.jsonb_agg(keyed.columns) filter (where constraints.contype = 'p') -> 0 as primary_key,
+      pg_catalog.jsonb_agg(keyed.columns) filter (
+        where constraints.contype = 'p' and (
+          -- On a partitioned table, ON ONLY makes a key that no partition enforces; its index is not valid.
+          select index.indisvalid from pg_catalog.pg_index as index where index.indexrelid = constraints.conindid
+        )
+      ) -> 0 as primary_key,
       pg_catalog.jsonb_agg(
         pg_catalog.jsonb_build_object(
-          'name', constraints.conname,
           'columns', keyed.columns,
           'referenced_schema', target_namespace.nspname,
           'referenced_table', target.relname,
           'referenced_columns', keyed.referenced_columns,
           'validated', constraints.convalidated,
           'enforced', constraints.enforced and not exists (
-            select from pg_catalog.pg_trigger as trigger
-            where trigger.tgconstraint = constraints.oid and trigger.tgenabled = 'D'
+            select
+            from constraint_copies
+            join pg_catalog.pg_trigger as trigger on trigger.tgconstraint = constraint_copies.oid
+            where constraint_copies.original = constraints.oid
+              -- Disabled, or fired only while replicating.
+              and trigger.tgenabled in ('D', 'R')
           )
         )
         order by constraints.conname collate "C"
@@ -157,14 +189,14 @@ with recursive
   ),
   partition_documents as (
     select
-      partitioned.partrelid,
-      pg_catalog.jsonb_agg(attribute.attname order by attribute.attname collate "C") as document
-    from pg_catalog.pg_partitioned_table as partitioned
-    join watched on watched.oid = partitioned.partrelid
+      partitioned.root,
+      pg_catalog.jsonb_agg(distinct attribute.attname order by attribute.attname) as document
+    from partitioned
+    join pg_catalog.pg_partitioned_table as strategy on strategy.partrelid = partitioned.oid
     join pg_catalog.pg_attribute as attribute
-      on attribute.attrelid = partitioned.partrelid
-      and attribute.attnum = any (partitioned.partattrs::smallint[])
-    group by partitioned.partrelid
+      on attribute.attrelid = partitioned.oid
+      and attribute.attnum = any (strategy.partattrs::smallint[])
+    group by partitioned.root
   ),
   privileges as (
     select watched.oid, grantee.oid as grantee, privilege.name
@@ -273,10 +305,36 @@ with recursive
       and trigger.tgtype & 3 = 3
       and trigger.tgtype & 20 <> 0
     group by trigger.tgrelid
+  ),
+  -- Which version of each row was read. A change that is undone between two readings leaves the rest equal, not these.
+  row_versions as (
+    select 'class ' || watched.oid || ' ' || watched.row_version as version from watched
+    union all
+    select 'attribute ' || attributes.attrelid || ' ' || attributes.attnum || ' ' || attributes.row_version
+    from attributes
+    union all
+    select 'type ' || type_chain.oid || ' ' || type_chain.row_version from type_chain
+    union all
+    select 'constraint ' || constraints.oid || ' ' || constraints.row_version from constraints
+    union all
+    select 'index ' || index.indexrelid || ' ' || index.xmin::text
+    from pg_catalog.pg_index as index
+    join watched on watched.oid = index.indrelid
+    union all
+    select 'policy ' || policy.oid || ' ' || policy.xmin::text
+    from pg_catalog.pg_policy as policy
+    join watched on watched.oid = policy.polrelid
+    union all
+    select 'trigger ' || trigger.oid || ' ' || trigger.xmin::text
+    from pg_catalog.pg_trigger as trigger
+    join watched on watched.oid = trigger.tgrelid
   )
 select pg_catalog.jsonb_build_object(
   'server_version', pg_catalog.current_setting('server_version'),
-  'database', pg_catalog.current_database(),
+  'row_versions', (
+    select pg_catalog.md5(pg_catalog.string_agg(row_versions.version, ',' order by row_versions.version collate "C"))
+    from row_versions
+  ),
   'login', (
     select pg_catalog.jsonb_build_object(
       'name', login.rolname,
@@ -333,7 +391,7 @@ select pg_catalog.jsonb_build_object(
       left join column_documents on column_documents.attrelid = watched.oid
       left join key_documents on key_documents.conrelid = watched.oid
       left join index_documents on index_documents.indrelid = watched.oid
-      left join partition_documents on partition_documents.partrelid = watched.oid
+      left join partition_documents on partition_documents.root = watched.oid
       left join privilege_documents on privilege_documents.oid = watched.oid
       left join grant_documents on grant_documents.oid = watched.oid
       left join policy_documents on policy_documents.polrelid = watched.oid

@@ -2,6 +2,8 @@
 -- what is set for a session would leak to whoever uses the connection next.
 -- $1 statement timeout, $2 lock timeout, each as text with its unit.
 select
+  -- A login can be given a role of its own to start with (ALTER ROLE ... SET role).
+  pg_catalog.set_config('role', 'none', true),
   -- An operator is looked up by search_path even where functions are qualified; temporary tables come last.
   pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
   pg_catalog.set_config('statement_timeout', $1, true),
