@@ -80,6 +80,8 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        # Unlike httptools, it bounds what it reads of a request's head: 64 KB.
+        http="h11",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -112,18 +114,22 @@ def contract(
 ) -> None:
     """Print the contract in force, after checking it."""
     from app.contract.load import contract_text, load_contract
+    from app.settings import load_contract_path
 
-    path = file or (Path(named) if (named := os.environ.get("RUNNER_CONTRACT")) else None)
+    path = file or load_contract_path()
     load_contract(path)
     _write(contract_text(path))
 
 
 def main() -> None:
-    """The console script. Every foreseen error is one line on standard error and exit code 2."""
+    """The console script. Every error is one line on standard error and exit code 2: 1 would mean drift."""
     try:
         cli()
     except DiagnosticsError as error:
         _fail(str(error))
+    except Exception as error:  # noqa: BLE001 - the outermost edge
+        # Its words are left out: nobody foresaw what they may repeat.
+        _fail(f"This is a fault of the program: {type(error).__name__}.")
 
 
 async def _check(settings: "Settings") -> "SchemaReport":
@@ -161,9 +167,11 @@ def _write(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # Python flushes standard output once more at exit: to nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            _fail("Standard output cannot be written.")
 
 
 def _fail(message: str) -> NoReturn:

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from pythonjsonlogger.core import RESERVED_ATTRS
 
 from app.api import headers, problems
-from app.api.auth import Authentication
+from app.api.auth import Authentication, RequireAdmin
 from app.api.health import health_routes
 from app.api.schema import SchemaReports, schema_routes
 from app.contract.load import load_contract
@@ -39,11 +40,14 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/openapi.json" if development else None,
         docs_url="/docs" if development else None,
         redoc_url=None,
+        # A redirect would repeat the Host header a caller sent.
+        redirect_slashes=False,
     )
     problems.install(app)
     headers.install(app, settings)
     app.include_router(health_routes(database))
-    app.include_router(schema_routes(SchemaReports(diagnostics, settings), authentication))
+    admin_or_probe = RequireAdmin(authentication, settings, probe=True)
+    app.include_router(schema_routes(SchemaReports(diagnostics, settings), admin_or_probe))
     return app
 
 
@@ -60,6 +64,9 @@ def configure_logging(settings: Settings) -> None:
         LogFormat.JSON: {
             "()": "pythonjsonlogger.json.JsonFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(correlation_id)s",
+            "datefmt": "%Y-%m-%dT%H:%M:%S%z",
+            # uvicorn's own, with colours for a terminal.
+            "reserved_attrs": [*RESERVED_ATTRS, "color_message"],
             "rename_fields": {"asctime": "time", "levelname": "level", "correlation_id": "requestId"},
         },
         LogFormat.CONSOLE: {"format": "%(asctime)s %(levelname)-7s %(name)s [%(correlation_id)s] %(message)s"},
@@ -74,5 +81,7 @@ def configure_logging(settings: Settings) -> None:
                 "stderr": {"class": "logging.StreamHandler", "formatter": "chosen", "filters": ["request_id"]}
             },
             "root": {"level": settings.log_level, "handlers": ["stderr"]},
+            # It warns of every odd request id, which anyone may send as often as they like.
+            "loggers": {"asgi_correlation_id": {"level": "ERROR"}},
         }
     )

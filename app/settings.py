@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -44,10 +44,21 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
 
 
-class Settings(BaseSettings):
-    """Every field is the environment variable of the same name in capitals; a keyword argument wins over both."""
+class ContractSettings(BaseSettings):
+    """The one setting that means something without a database."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=False)
+
+    runner_contract: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_none_given(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value != "" or name.lower() in MEANINGFUL_WHEN_EMPTY}
+
+
+class Settings(ContractSettings):
+    """Every field is the environment variable of the same name in capitals; a keyword argument wins over both."""
 
     database_url: SecretStr
     database_role: str = "service_role"
@@ -66,17 +77,11 @@ class Settings(BaseSettings):
     probe_token: SecretStr | None = None
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
-    runner_contract: Path | None = None
     report_cache_ms: int = Field(default=2000, ge=0, le=600_000)
 
     environment: Environment = Environment.PRODUCTION
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_none_given(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if value != "" or name.lower() in MEANINGFUL_WHEN_EMPTY}
 
     @field_validator("admin_values", "cors_origins", mode="before")
     @classmethod
@@ -158,10 +163,9 @@ class Settings(BaseSettings):
         return self.database_timeout_ms / 1000
 
     @property
-    def database_address(self) -> tuple[str, int]:
-        """Host and port for people to read; no user, password or option of the URL."""
-        parts = urlsplit(self.database_url.get_secret_value())
-        return parts.hostname or "a socket", parts.port or 5432
+    def database_host(self) -> str:
+        """For people to read; no user, password or option of the URL."""
+        return urlsplit(self.database_url.get_secret_value()).hostname or "a socket"
 
     def require_serving(self) -> None:
         """Raises ConfigurationError unless tokens can be verified with secrets that are fit for the environment."""
@@ -184,11 +188,24 @@ def load_settings(*, env_file: Path | None = Path(".env"), **overrides: Any) -> 
 
     Raises ConfigurationError, which names each bad setting and echoes no value.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
+    return _load(Settings, env_file, {name: value for name, value in overrides.items() if value is not None})
+
+
+def load_contract_path(*, env_file: Path | None = Path(".env")) -> Path | None:
+    """RUNNER_CONTRACT alone, for those who need no database. Raises ConfigurationError."""
+    return _load(ContractSettings, env_file, {}).runner_contract
+
+
+AnySettings = TypeVar("AnySettings", bound=ContractSettings)
+
+
+def _load(kind: type[AnySettings], env_file: Path | None, given: dict[str, Any]) -> AnySettings:
     try:
-        return Settings(**{"_env_file": env_file, **given})
+        return kind(**{"_env_file": env_file, **given})
     except ValidationError as error:
         raise ConfigurationError("; ".join(_described(error))) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{env_file} cannot be read as UTF-8 text.") from error
 
 
 def _described(error: ValidationError) -> list[str]:

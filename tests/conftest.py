@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from app.demo.server import EmbeddedPostgres
+from app.settings import Settings
 from tests.databases import NEWEST, Project, new_project, running_cluster
 
 
@@ -48,5 +49,5 @@ async def project(cluster: EmbeddedPostgres, template: str) -> AsyncIterator[Pro
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings come from the test alone."""
-    for name in ("DATABASE_URL", "SUPABASE_JWT_SECRET", "PROBE_TOKEN", "RUNNER_CONTRACT", "ENVIRONMENT"):
-        monkeypatch.delenv(name, raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)

@@ -131,6 +131,25 @@ async def test_a_reader_that_goes_away_ends_it_quietly(project: Project, tmp_pat
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(("redirect", "code"), [("> /dev/full", 2), (">&-", 2)])
+async def test_output_that_cannot_be_written_is_one_line_and_no_verdict(
+    project: Project, tmp_path: Path, redirect: str, code: int
+) -> None:
+    environment = {**BARE, "DATABASE_URL": project.url()}
+    command = ["bash", "-c", f"{PROGRAM} check {redirect}"]
+    finished = await asyncio.to_thread(
+        lambda: subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    )
+    assert finished.returncode == code
+    assert finished.stderr.count("\n") == 1
+
+
+def test_a_settings_file_that_is_no_text_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"DATABASE_URL=postgresql://u:\xe9@h/x\n")
+    finished = run("check", cwd=tmp_path)
+    assert (finished.returncode, finished.stderr.count("\n")) == (2, 1)
+
+
 async def test_on_a_terminal_it_is_in_colour(project: Project, tmp_path: Path) -> None:
     def in_terminal() -> str:
         ours, theirs = pty.openpty()
@@ -157,6 +176,8 @@ def test_contract_prints_the_contract_in_force(tmp_path: Path) -> None:
     other = tmp_path / "other.toml"
     other.write_text(contract_text(None).replace('name = "runner"', 'name = "other"'))
     assert 'name = "other"' in run("contract", cwd=tmp_path, RUNNER_CONTRACT=str(other)).stdout
+    (tmp_path / ".env").write_text(f"RUNNER_CONTRACT={other}\n")
+    assert 'name = "other"' in run("contract", cwd=tmp_path).stdout
     other.write_text("name = 1")
     assert run("contract", str(other), cwd=tmp_path).returncode == 2
 

@@ -1,5 +1,6 @@
 """Who is calling: a verified token, and an admin by its claim or by their profile; or the probe's shared secret."""
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -9,12 +10,12 @@ from typing import Any
 from uuid import UUID
 
 import jwt
-from cachetools import TLRUCache, TTLCache
+from cachetools import LRUCache, TLRUCache
 from fastapi import Request
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
 
-from app.errors import ConfigurationError, ForbiddenError, UnauthenticatedError
+from app.errors import ConfigurationError, DatabaseTimeoutError, ForbiddenError, UnauthenticatedError
 from app.postgres.profiles import AdminLookup
 from app.settings import Settings
 from app.shared_read import SharedRead
@@ -57,7 +58,8 @@ class Authentication:
             ttu=lambda _key, identity, now: min(identity.expires_at, now + REMEMBERED_SECONDS),
             timer=clock,
         )
-        self._profiles: TTLCache[UUID, SharedRead[bool]] = TTLCache(REMEMBERED_TOKENS, REMEMBERED_SECONDS)
+        self._clock = clock
+        self._profiles: LRUCache[UUID, SharedRead[bool]] = LRUCache(REMEMBERED_TOKENS)
 
     def is_probe(self, credential: str) -> bool:
         """Compared in constant time."""
@@ -126,26 +128,35 @@ class Authentication:
             return False
         profile = self._profiles.get(user_id)
         if profile is None:
-            profile = SharedRead(lambda: look_up(user_id), reuse_seconds=REMEMBERED_SECONDS)
+            profile = SharedRead(lambda: look_up(user_id), reuse_seconds=REMEMBERED_SECONDS, clock=self._clock)
             self._profiles[user_id] = profile
         return (await profile.get()).value
 
 
 class RequireAdmin(SecurityBase):
-    """A FastAPI dependency that lets an admin pass, and the probe's token where it is good for the path."""
+    """A FastAPI dependency that lets an admin pass, and the probe's token where it is good for the path.
 
-    def __init__(self, authentication: Authentication, *, probe: bool = False) -> None:
+    Its value is the time, on the event loop's clock, by which the whole request must be answered.
+    """
+
+    def __init__(self, authentication: Authentication, settings: Settings, *, probe: bool = False) -> None:
         description = "An admin's Supabase token" + (", or PROBE_TOKEN." if probe else ".")
         self.model = HTTPBearerModel(description=description)
         self.scheme_name = "AdminOrProbe" if probe else "Admin"
         self._authentication = authentication
+        self._timeout_seconds = settings.timeout_seconds
         self._probe = probe
 
-    async def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request) -> float:
+        deadline = asyncio.get_running_loop().time() + self._timeout_seconds
         credential = _bearer(request)
-        if self._probe and self._authentication.is_probe(credential):
-            return
-        await self._authentication.require_admin(credential)
+        if not (self._probe and self._authentication.is_probe(credential)):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._authentication.require_admin(credential)
+            except TimeoutError as error:
+                raise DatabaseTimeoutError("The database did not answer in time.") from error
+        return deadline
 
 
 def _bearer(request: Request) -> str:

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 LONGEST_NAME = 64
+SERVICE_UNAVAILABLE = 503
+UNFORESEEN = "Something went wrong in this service; its log has more under the request id."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,17 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 async def _diagnostics_error(_request: Request, error: Exception) -> Response:
     kind = next((kind for known, kind in KINDS.items() if isinstance(error, known)), INTERNAL)
     if kind is INTERNAL:
-        return problem(INTERNAL, "Something went wrong in this service; its log has more under the request id.")
+        logger.error("unforeseen error", exc_info=error)
+        return problem(INTERNAL, UNFORESEEN)
+    if kind.status == SERVICE_UNAVAILABLE:
+        logger.warning("%s: %s", kind.code, _cause(error))
     return problem(kind, str(error), _headers(kind, error))
+
+
+def _cause(error: Exception) -> str:
+    """What is behind an error, without its words, which may repeat a name, a value or a part of a URL."""
+    cause = error.__cause__
+    return f"{type(cause or error).__name__} {getattr(cause, 'sqlstate', None) or ''}".strip()
 
 
 def _headers(kind: Kind, error: Exception) -> dict[str, str]:
@@ -106,7 +117,7 @@ def _headers(kind: Kind, error: Exception) -> dict[str, str]:
         return {"WWW-Authenticate": challenge + (', error="invalid_token"' if error.presented else "")}
     if isinstance(error, ForbiddenError):
         return {"WWW-Authenticate": challenge + ', error="insufficient_scope"'}
-    return {"Retry-After": str(RETRY_SECONDS)} if kind.status == 503 else {}  # noqa: PLR2004 - a status code
+    return {"Retry-After": str(RETRY_SECONDS)} if kind.status == SERVICE_UNAVAILABLE else {}
 
 
 async def _invalid_request(_request: Request, error: Exception) -> Response:
@@ -151,5 +162,5 @@ class CatchAll:
             if scope["type"] != "http" or started:
                 raise
             logger.exception("unforeseen error")
-            answer = problem(INTERNAL, "Something went wrong in this service; its log has more under the request id.")
+            answer = problem(INTERNAL, UNFORESEEN)
             await answer(scope, receive, send)

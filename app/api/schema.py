@@ -9,7 +9,7 @@ from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.auth import Authentication, RequireAdmin
+from app.api.auth import RequireAdmin
 from app.api.problems import responses
 from app.diagnostics import Diagnostics
 from app.errors import DatabaseTimeoutError
@@ -44,13 +44,12 @@ class SchemaReports:
 
     def __init__(self, diagnostics: Diagnostics, settings: Settings) -> None:
         self._diagnostics = diagnostics
-        self._timeout_seconds = settings.timeout_seconds
         self._shared = SharedRead(self._render, reuse_seconds=settings.report_cache_ms / 1000)
 
-    async def get(self, *, fresh: bool) -> Shared[RenderedReport]:
-        """Raises DatabaseTimeoutError when it takes longer than any request may, and what reading raises."""
+    async def get(self, *, fresh: bool, deadline: float) -> Shared[RenderedReport]:
+        """Raises DatabaseTimeoutError at the deadline, a time on the event loop's clock, and what reading raises."""
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout_at(deadline):
                 return await self._shared.get(fresh=fresh)
         except TimeoutError as error:
             raise DatabaseTimeoutError("The database did not answer in time.") from error
@@ -64,17 +63,20 @@ class SchemaReports:
         )
 
 
-def schema_routes(reports: SchemaReports, authentication: Authentication) -> APIRouter:
+def schema_routes(reports: SchemaReports, require_admin_or_probe: RequireAdmin) -> APIRouter:
     router = APIRouter(prefix="/api/runner", tags=["runner"])
 
     @router.get(
         "/schema",
-        dependencies=[Depends(RequireAdmin(authentication, probe=True))],
         summary="Whether the database has the schema the runner expects",
         responses=_documented(),
     )
-    async def schema(request: Request, query: Annotated[SchemaQuery, Query()]) -> Response:
-        shared = await reports.get(fresh=query.refresh)
+    async def schema(
+        request: Request,
+        deadline: Annotated[float, Depends(require_admin_or_probe)],
+        query: Annotated[SchemaQuery, Query()],
+    ) -> Response:
+        shared = await reports.get(fresh=query.refresh, deadline=deadline)
         report = shared.value
         status = 503 if query.fail_on is not None and report.conformant is not True else 200
         if _prefers_text(request):

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import signal
 import socket
 import sys
 import time
@@ -12,7 +13,7 @@ import uvicorn
 from app.demo.database import ADMIN_ID, DATABASE, DRIFTS, LOGIN, NO_DRIFT, Drift, create_project, create_roles
 from app.demo.server import HOST, EmbeddedPostgres
 from app.errors import ConfigurationError
-from app.main import create_app
+from app.main import configure_logging, create_app
 from app.settings import Environment, LogFormat, LogLevel, Settings, load_settings
 
 TOKEN_SECONDS = 12 * 60 * 60
@@ -24,12 +25,17 @@ def run_demo(*, port: int, drift: str | None) -> None:
         raise ConfigurationError(f"There is no drift of that name; there are: {', '.join(DRIFTS)}.")
     chosen = DRIFTS[drift] if drift is not None else NO_DRIFT
     _require_free(port)
+    # Until uvicorn takes the signal over, it must not leave a database behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print("Starting a Postgres of its own ...", file=sys.stderr, flush=True)
     with EmbeddedPostgres() as server:
         asyncio.run(_prepare(server, chosen))
         settings = demo_settings(server)
+        configure_logging(settings)
         service = _AnnouncedServer(
-            uvicorn.Config(create_app(settings), host=HOST, port=port, log_config=None, server_header=False),
+            uvicorn.Config(
+                create_app(settings), host=HOST, port=port, http="h11", log_config=None, server_header=False
+            ),
             _first_steps(settings, port, chosen),
         )
         try:

@@ -58,7 +58,7 @@ class Service:
 @contextmanager
 def serving(settings: Settings) -> Iterator[Service]:
     port = free_port()
-    config = uvicorn.Config(create_app(settings), host=HOST, port=port, log_config=None, access_log=False)
+    config = uvicorn.Config(create_app(settings), host=HOST, port=port, http="h11", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

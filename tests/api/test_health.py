@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -78,7 +79,14 @@ async def test_a_healthy_answer_follows_the_database_within_the_second(project: 
         assert (await asyncio.to_thread(service.get, "/healthz")).status_code == 200
 
 
-@pytest.mark.parametrize(("path", "method", "status"), [("/nowhere", "GET", 404), ("/healthz", "DELETE", 405)])
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        ("/nowhere", "GET", 404),
+        ("/healthz/", "GET", 404),
+        ("/healthz", "DELETE", 405),
+    ],
+)
 async def test_what_the_router_answers_by_itself_is_a_problem_body_too(
     project: Project, path: str, method: str, status: int
 ) -> None:
@@ -127,6 +135,25 @@ async def test_the_dashboards_origin_may_call_with_credentials_and_no_other(proj
     assert denied.status_code == 401
     assert refused.status_code == 400
     assert "access-control-allow-origin" not in stranger.headers
+
+
+async def test_a_header_without_end_is_cut_off(project: Project) -> None:
+    """Nobody needs a credential to send one, so it must not be kept in memory."""
+    with serving_project(project) as service:
+        reader, writer = await asyncio.open_connection(HOST, int(service.url.rsplit(":", 1)[1]))
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Filler: ")
+        sent = 0
+        try:
+            while sent < 20_000_000:
+                writer.write(b"x" * 65536)
+                await writer.drain()
+                sent += 65536
+        except OSError:
+            pass
+        writer.close()
+        with suppress(OSError):
+            await reader.read()
+    assert sent < 20_000_000
 
 
 async def test_documents_are_served_in_development_alone(project: Project) -> None:
