@@ -38,13 +38,20 @@ class SharedRead(Generic[T]):
         self._next: asyncio.Task[T] | None = None
         self._last: tuple[float, T] | None = None
 
+    def remembered(self) -> Shared[T] | None:
+        """The last result, while it may be reused."""
+        if self._last is None or self._clock() - self._last[0] >= self._reuse_seconds:
+            return None
+        return Shared(self._last[1], cached=True)
+
     async def get(self, *, fresh: bool = False) -> Shared[T]:
         """The remembered result, or that of the read under way, or of a new one.
 
         With `fresh`, that of a read which starts after this call; all who ask so during one read share the next.
         """
-        if not fresh and self._last is not None and self._clock() - self._last[0] < self._reuse_seconds:
-            return Shared(self._last[1], cached=True)
+        remembered = None if fresh else self.remembered()
+        if remembered is not None:
+            return remembered
         return Shared(await asyncio.shield(self._flight(fresh=fresh)), cached=False)
 
     def _flight(self, *, fresh: bool) -> "asyncio.Task[T]":

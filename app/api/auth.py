@@ -65,16 +65,22 @@ class Authentication:
         """Compared in constant time."""
         return self._probe is not None and hmac.compare_digest(credential.encode(), self._probe)
 
-    async def require_admin(self, credential: str) -> None:
-        """Raises UnauthenticatedError for a bad token, ForbiddenError for a user who is no admin, and what the look-up
-        raises when that cannot be told.
+    async def require_admin(self, credential: str, deadline: float) -> None:
+        """Raises UnauthenticatedError for a bad token, ForbiddenError for a user who is no admin, what the look-up
+        raises when that cannot be told, and DatabaseTimeoutError at the deadline, on the event loop's clock.
         """
         identity = self._identity(credential)
         if not identity.user:
             raise ForbiddenError("Only a signed-in user who is an admin may have this.")
-        if identity.admin_by_claim or await self._admin_by_profile(identity.subject):
+        if identity.admin_by_claim:
             return
-        raise ForbiddenError("Only an admin may have this.")
+        try:
+            async with asyncio.timeout_at(deadline):
+                admin = await self._admin_by_profile(identity.subject)
+        except TimeoutError as error:
+            raise DatabaseTimeoutError("The database did not answer in time.") from error
+        if not admin:
+            raise ForbiddenError("Only an admin may have this.")
 
     def _identity(self, token: str) -> Identity:
         digest = hashlib.sha256(token.encode()).digest()
@@ -151,11 +157,7 @@ class RequireAdmin(SecurityBase):
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
         credential = _bearer(request)
         if not (self._probe and self._authentication.is_probe(credential)):
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await self._authentication.require_admin(credential)
-            except TimeoutError as error:
-                raise DatabaseTimeoutError("The database did not answer in time.") from error
+            await self._authentication.require_admin(credential, deadline)
         return deadline
 
 

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 import mimeparse
 from asgi_correlation_id import correlation_id
-from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
 
 from app.api.auth import RequireAdmin
 from app.api.problems import responses
+from app.api.query import QueryModel, documented, read_query
 from app.diagnostics import Diagnostics
 from app.errors import DatabaseTimeoutError
 from app.render.json import WireSchemaResponse, enveloped, schema_report_json
@@ -21,9 +22,7 @@ from app.shared_read import Shared, SharedRead
 JSON, TEXT = "application/json", "text/plain"
 
 
-class SchemaQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class SchemaQuery(QueryModel):
     refresh: bool = Field(default=False, description="wait for a reading that starts after this request")
     fail_on: Literal["drift"] | None = Field(
         default=None, description="answer 503, with the same body, unless the database conforms"
@@ -48,6 +47,9 @@ class SchemaReports:
 
     async def get(self, *, fresh: bool, deadline: float) -> Shared[RenderedReport]:
         """Raises DatabaseTimeoutError at the deadline, a time on the event loop's clock, and what reading raises."""
+        remembered = None if fresh else self._shared.remembered()
+        if remembered is not None:
+            return remembered
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._shared.get(fresh=fresh)
@@ -70,12 +72,10 @@ def schema_routes(reports: SchemaReports, require_admin_or_probe: RequireAdmin) 
         "/schema",
         summary="Whether the database has the schema the runner expects",
         responses=_documented(),
+        openapi_extra=documented(SchemaQuery),
     )
-    async def schema(
-        request: Request,
-        deadline: Annotated[float, Depends(require_admin_or_probe)],
-        query: Annotated[SchemaQuery, Query()],
-    ) -> Response:
+    async def schema(request: Request, deadline: Annotated[float, Depends(require_admin_or_probe)]) -> Response:
+        query = read_query(SchemaQuery, request)
         shared = await reports.get(fresh=query.refresh, deadline=deadline)
         report = shared.value
         status = 503 if query.fail_on is not None and report.conformant is not True else 200
