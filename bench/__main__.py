@@ -1,0 +1,167 @@
+"""`make bench`: the ratios as one table, and the facts of the machine that they depend on."""
+
+import asyncio
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import asyncpg
+import msgspec
+import uvloop
+
+from app.demo.server import HOST
+from app.postgres.pool import Connection
+from bench.load import LoadGenerator
+from bench.ratios import Batch, Comparison, Measurement, Unit, measure, print_table
+from bench.replay import Statement, record, replay
+from bench.stage import Stage, set_stage
+
+CALLERS = 16
+REQUESTS = 1000
+REPORTS = 2
+LONGEST_PROGRAM_SECONDS = 20
+
+LIVEZ = "/livez"
+SCHEMA = "/api/runner/schema"
+FRESH = f"{SCHEMA}?refresh=true"
+
+# The third parties that `python -X importtime` shows for `check`; the others come with these. Of rich, writing to a
+# pipe needs no more than this.
+IMPORTS = "import asyncpg, msgspec, pydantic_settings, rich.text, typer"
+
+
+def main() -> None:
+    # What others take of the machine widens the spread, and moves the medians when it is a lot.
+    waiting, _, _ = os.getloadavg()
+    load = LoadGenerator()
+    with set_stage() as stage:
+        measurements = uvloop.run(_measure_all(stage, load))
+        machine = _machine(stage)
+    busiest = f"The load generator took at most {load.busiest:.0%} of a core."
+    print_table(measurements, [machine, f"Load average before the start: {waiting:.1f}. {busiest}"])
+
+
+async def _measure_all(stage: Stage, load: LoadGenerator) -> list[Measurement]:
+    statements = await record(stage.settings)
+    url = stage.settings.database_url.get_secret_value()
+    uncached: Connection = await asyncpg.connect(url, statement_cache_size=0)
+    cached: Connection = await asyncpg.connect(url)
+    try:
+        comparisons = [
+            *_http(stage, load),
+            *_reports(stage, load, _replay(uncached, statements), _replay(cached, statements)),
+            _command(stage),
+        ]
+        return [await measure(comparison) for comparison in comparisons]
+    finally:
+        await uncached.close()
+        await cached.close()
+
+
+def _http(stage: Stage, load: LoadGenerator) -> list[Comparison]:
+    def requests(port: int, path: str) -> Batch:
+        return lambda: load.batch(port, _request(stage, path), requests=REQUESTS, callers=CALLERS)
+
+    return [
+        Comparison(
+            title,
+            floor_title,
+            ours=requests(stage.service_port, path),
+            floor=requests(stage.bare_port, path),
+            unit=Unit.PER_SECOND,
+            work=REQUESTS,
+            rounds=35,
+            aim=aim,
+        )
+        for title, floor_title, path, aim in (
+            (LIVEZ, "a bare FastAPI route", LIVEZ, 0.8),
+            (f"{SCHEMA}, cached", "a bare FastAPI route, same bytes", SCHEMA, 0.6),
+        )
+    ]
+
+
+def _reports(stage: Stage, load: LoadGenerator, uncached: Batch, cached: Batch) -> list[Comparison]:
+    """One caller at a time; `uncached` and `cached` replay the statements of REPORTS reports."""
+
+    async def reports() -> float:
+        return await load.batch(stage.service_port, _request(stage, FRESH), requests=REPORTS, callers=1)
+
+    return [
+        Comparison(
+            FRESH,
+            "its statements, replayed",
+            ours=reports,
+            floor=uncached,
+            unit=Unit.MILLISECONDS,
+            work=REPORTS,
+            rounds=40,
+            aim=1.3,
+        ),
+        Comparison(
+            "its statements, replayed",
+            "with asyncpg's statement cache",
+            ours=uncached,
+            floor=cached,
+            unit=Unit.MILLISECONDS,
+            work=REPORTS,
+            rounds=25,
+        ),
+    ]
+
+
+def _command(stage: Stage) -> Comparison:
+    """From start to exit."""
+    check = Path(sys.executable).with_name("runner-diagnostics")
+    return Comparison(
+        "runner-diagnostics check",
+        "its third-party imports",
+        ours=_program(stage, str(check), "check"),
+        floor=_program(stage, sys.executable, "-c", IMPORTS),
+        unit=Unit.MILLISECONDS,
+        work=1,
+        rounds=15,
+        aim=1.6,
+    )
+
+
+def _replay(connection: Connection, statements: tuple[Statement, ...]) -> Batch:
+    async def seconds() -> float:
+        began = time.perf_counter()
+        for _ in range(REPORTS):
+            await replay(connection, statements)
+        return time.perf_counter() - began
+
+    return seconds
+
+
+def _program(stage: Stage, *command: str) -> Batch:
+    def run() -> None:
+        subprocess.run(
+            command, cwd=stage.directory, stdout=subprocess.DEVNULL, check=True, timeout=LONGEST_PROGRAM_SECONDS
+        )
+
+    async def seconds() -> float:
+        began = time.perf_counter()
+        await asyncio.to_thread(run)
+        return time.perf_counter() - began
+
+    return seconds
+
+
+def _request(stage: Stage, path: str) -> bytes:
+    """The same for both services; the bare one looks at neither header."""
+    return f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {stage.token}\r\n\r\n".encode()
+
+
+def _machine(stage: Stage) -> str:
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "uvloop", "asyncpg"))
+    postgres = msgspec.json.decode(stage.report)["database"]["serverVersion"]
+    return f"{os.cpu_count()} CPUs, Python {platform.python_version()}, Postgres {postgres}; {libraries}."
+
+
+if __name__ == "__main__":
+    main()

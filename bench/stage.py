@@ -1,0 +1,149 @@
+"""What is measured, set up once: a database, our service on it, and the bare one beside it."""
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import asyncpg
+import httpx
+import jwt
+import uvloop
+
+from app.demo.database import ADMIN_ID, LOGIN, create_project, create_roles
+from app.demo.server import HOST, EmbeddedPostgres, free_port
+from app.settings import Settings, load_settings
+from bench.bare import REPORT_VARIABLE
+
+START_SECONDS = 20
+STOP_SECONDS = 10
+TOKEN_SECONDS = 60 * 60
+CACHE_MS = 600_000  # Longer than all of this takes.
+
+# The same for both services, and as `serve` has it; of the loops, uvicorn chooses this one.
+UVICORN = ("--factory", "--host", HOST, "--loop", "uvloop", "--http", "h11")
+QUIET = ("--no-access-log", "--no-server-header", "--log-level", "warning")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`directory` is an empty one, for programs to start in, so that none reads somebody's `.env` file."""
+
+    settings: Settings
+    directory: Path
+    service_port: int
+    bare_port: int
+    token: str
+    report: bytes
+
+
+@contextmanager
+def set_stage() -> Iterator[Stage]:
+    """Everything runs while inside, on loopback only, and is gone afterwards.
+
+    So is all that the environment says otherwise: the same few settings go to every process, this one included.
+    """
+    with (
+        tempfile.TemporaryDirectory() as files,
+        tempfile.TemporaryDirectory() as empty,
+        EmbeddedPostgres() as cluster,
+        patch.dict(os.environ, _environment(cluster), clear=True),
+    ):
+        uvloop.run(_fill(cluster))
+        settings, directory = load_settings(env_file=None), Path(empty)
+        token = _admin_token(settings)
+        with _service("app.main:app", directory) as service_port:
+            report = _cached_report(service_port, token)
+            file = Path(files) / "report.json"
+            file.write_bytes(report)
+            os.environ[REPORT_VARIABLE] = str(file)
+            with _service("bench.bare:app", directory) as bare_port:
+                yield Stage(settings, directory, service_port, bare_port, token, report)
+
+
+def _environment(cluster: EmbeddedPostgres) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "DATABASE_URL": cluster.url(LOGIN),
+        "SUPABASE_JWT_SECRET": secrets.token_urlsafe(48),
+        "REPORT_CACHE_MS": str(CACHE_MS),
+    }
+
+
+async def _fill(cluster: EmbeddedPostgres) -> None:
+    await create_roles(cluster)
+    await create_project(cluster)
+    connection = await asyncpg.connect(cluster.url())
+    try:
+        # Otherwise the autovacuum that a new database gets would run in the middle of the measurements.
+        await connection.execute("vacuum analyze")
+    finally:
+        await connection.close()
+
+
+def _admin_token(settings: Settings) -> str:
+    """An admin by the token's claim, so that no request asks the database who is calling."""
+    now = int(time.time())
+    claims = {
+        "sub": ADMIN_ID,
+        "aud": settings.jwt_audience,
+        "role": "authenticated",
+        "iat": now,
+        "exp": now + TOKEN_SECONDS,
+        "app_metadata": {"role": settings.admin_values[0]},
+    }
+    return jwt.encode(claims, os.environ["SUPABASE_JWT_SECRET"], algorithm="HS256")
+
+
+@contextmanager
+def _service(factory: str, directory: Path) -> Iterator[int]:
+    """One uvicorn process, answering when this yields its port."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", factory, *UVICORN, *QUIET, "--port", str(port)],
+        cwd=directory,
+    )
+    try:
+        _await_answer(process, port)
+        yield port
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await_answer(process: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"A service ended with exit code {process.returncode} before it answered.")
+        try:
+            _get(port, "/livez")
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"A service did not answer within {START_SECONDS} seconds.")
+
+
+def _cached_report(port: int, token: str) -> bytes:
+    """The report as the cache answers it, once a first request has filled it."""
+    authorization = {"Authorization": f"Bearer {token}"}
+    _get(port, "/api/runner/schema", authorization)
+    return _get(port, "/api/runner/schema", authorization)
+
+
+def _get(port: int, path: str, headers: Mapping[str, str] | None = None) -> bytes:
+    # A proxy of the environment is no way to loopback.
+    answer = httpx.get(f"http://{HOST}:{port}{path}", headers=headers, timeout=START_SECONDS, trust_env=False)
+    return answer.raise_for_status().content
