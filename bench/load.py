@@ -14,9 +14,8 @@ LONGEST_SECONDS = 30
 class LoadGenerator:
     """Sends batches of requests, and notes the largest share of one core that it took itself.
 
-    Own code, because the client must cost far less than what it measures: httpx spends three times as long on a request
-    as the service does, and this a quarter. HTTP is still parsed by a library, the one uvicorn parses it with.
-    `busiest` shows that the client was no bottleneck.
+    Own code, because the client must cost far less than what it measures: httpx spends longer on a request than the
+    service does. HTTP is still parsed by a library. `busiest` shows that the client was no bottleneck.
     """
 
     def __init__(self) -> None:
