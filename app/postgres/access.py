@@ -51,6 +51,7 @@ class AccessProbe:
     ) -> None:
         self._settings = settings
         self._tables = [(table, table.select_policy) for table in contract.tables if table.select_policy is not None]
+        self._documented_keys = {table.name: table.primary_key[0] for table, _ in self._tables}
         self._policies = PolicyReader(settings.database_schema)
         self._invent = invent
 
@@ -98,12 +99,15 @@ class AccessProbe:
         return [Row(row["key"], row["second_key"], row["owner"]) for row in found]
 
     def _keys(self, relation: Relation) -> dict[str, str]:
+        """The contract's key tells rows apart; on a partitioned table, what leads the real key finds them."""
+        leading = relation.primary_key[0]
+        documented = self._documented_keys[relation.name]
         return {
             "schema": self._settings.database_schema,
             "table": relation.name,
-            "leading": relation.primary_key[0],
-            "key": relation.primary_key[0],
-            "second_key": relation.primary_key[-1],
+            "leading": leading,
+            "key": documented if documented in relation.primary_key else leading,
+            "second_key": leading,
         }
 
     def _attempts(self, owner: uuid.UUID, rows: Sequence[Row], people: People, role: str) -> Iterable[Attempt]:
