@@ -216,8 +216,8 @@ async def test_a_policy_that_sleeps_is_unknown_in_time_and_hides_nothing_else(pr
         """
     )
     started = time.monotonic()
-    report = await project.check(database_timeout_ms=2000)
-    assert time.monotonic() - started < 2.0
+    report = await project.check(database_timeout_ms=4000)
+    assert time.monotonic() - started < 4.0
     found = access(report)
     # Who is let in by a condition before it may never meet the one that sleeps.
     assert found.pop("owner") in (PASS, UNKNOWN)

@@ -151,14 +151,14 @@ async def test_a_socket_that_stalls_anywhere_costs_the_timeout_once_and_the_next
 
     async with listening(accept) as port:
         url = project.url().replace(f":{project.cluster.port}/", f":{port}/")
-        settings = project.settings(database_url=url, database_timeout_ms=1500)
+        settings = project.settings(database_url=url, database_timeout_ms=2500)
         database = Database(settings)
         diagnostics = Diagnostics(settings, load_contract(), database)
         try:
             started = time.monotonic()
             with pytest.raises(DatabaseTimeoutError):
                 await diagnostics.check_schema()
-            assert time.monotonic() - started < 2.5
+            assert time.monotonic() - started < 4.5
             assert not stalls
             assert (await diagnostics.check_schema()).conformant is True
         finally:
@@ -166,7 +166,7 @@ async def test_a_socket_that_stalls_anywhere_costs_the_timeout_once_and_the_next
 
 
 async def test_a_slow_query_is_ended_by_the_statement_timeout_and_the_pool_survives(project: Project) -> None:
-    settings = project.settings(database_timeout_ms=500, database_pool_size=1)
+    settings = project.settings(database_timeout_ms=1500, database_pool_size=1)
     database = Database(settings)
     try:
         with pytest.raises(DatabaseTimeoutError):

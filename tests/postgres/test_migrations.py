@@ -97,9 +97,9 @@ async def test_a_history_someone_has_locked_is_unreadable_and_the_rest_is_judged
 
 async def test_a_history_that_takes_too_long_is_unreadable_and_the_rest_is_judged(project: Project) -> None:
     await project.execute(
-        f"insert into {HISTORY} (version, name) select 'v' || n, 'x' from generate_series(1, 600000) n"
+        f"insert into {HISTORY} (version, name) select 'v' || n, 'x' from generate_series(1, 1500000) n"
     )
-    report = await project.check(database_timeout_ms=800)
+    report = await project.check(database_timeout_ms=2000)
     assert "migrations.history" in failures(report)
     assert outcome(report, "strategy_locks.primary_key") is Outcome.PASS
 

@@ -159,7 +159,7 @@ async def test_a_catalogue_that_never_holds_still_makes_every_check_unknown(proj
 async def test_a_table_locked_by_someone_else_hides_nothing(project: Project, table: str) -> None:
     async with project.connect() as other, other.transaction():
         await other.execute(f"lock table {table} in access exclusive mode")
-        report = await project.check(database_timeout_ms=2000)
+        report = await project.check(database_timeout_ms=4000)
     assert failures(report) == {}
     # What can only be tried is unknown, for that table alone.
     unknown = with_outcome(report, Outcome.UNKNOWN)

@@ -151,5 +151,5 @@ async def test_a_check_that_never_ends_is_unknown(project: Project) -> None:
         alter table strategy_tick_runs add check (slow(signal)) not valid;
         """
     )
-    report = await project.check(database_timeout_ms=2000)
+    report = await project.check(database_timeout_ms=4000)
     assert next(check for check in report.checks if check.key == KEY).outcome is Outcome.UNKNOWN
