@@ -66,6 +66,10 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     legacy: bool = False
+    open_ended: bool = False
+    """The document lists only some of its columns, so that it cannot be created from them."""
+    ephemeral: bool = False
+    """Its rows live for minutes: where its key is missing it is set aside and made anew, rather than altered."""
     columns: tuple[Column, ...] = ()
     absent_columns: tuple[AbsentColumn, ...] = ()
     primary_key: tuple[str, ...] = ()

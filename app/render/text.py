@@ -1,13 +1,13 @@
 """Reports as text of at most 79 columns, for the terminal and for `Accept: text/plain`."""
 
 import textwrap
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
 from rich.text import Text
 
 from app.contract.check import Check, Outcome, Severity
+from app.contract.identifiers import printable
 from app.diagnostics import SchemaReport
 
 WIDTH = 79
@@ -23,21 +23,6 @@ VERDICTS = {
 }
 STYLES = {"error": "red", "warning": "yellow", "unknown": "yellow", "skipped": "dim"}
 GLYPHS = {"error": "✗", "warning": "!", "unknown": "?", "skipped": "-"}
-
-
-def printable(text: str) -> str:
-    """Text from a database with everything escaped that a terminal would obey instead of show: control and format
-    characters (bidirectional overrides among them), separators of lines, and what has no glyph.
-    """
-    return "".join(
-        character.encode("unicode_escape", "surrogatepass").decode("ascii") if _is_obeyed(character) else character
-        for character in text
-    )
-
-
-def _is_obeyed(character: str) -> bool:
-    category = unicodedata.category(character)
-    return category.startswith("C") or category in ("Zl", "Zp")
 
 
 def exit_code(conformant: bool | None) -> int:
@@ -62,7 +47,19 @@ def schema_report_text(report: SchemaReport) -> Text:
         f" {summary.passed} passed, {summary.skipped} skipped."
         f" Exit code {exit_code(report.conformant)}.\n"
     )
+    _fix(text, report)
     return text
+
+
+def _fix(text: Text, report: SchemaReport) -> None:
+    failed = [check.key for check in report.checks if check.outcome is Outcome.FAIL]
+    mended = sum(key in report.fix.mends for key in failed)
+    if mended:
+        text.append(
+            f"A fix for {mended} of {len(failed)} is ready:  runner-diagnostics fix --output supabase/migrations\n"
+        )
+    elif failed:
+        text.append("What to decide, and SQL to start from:  runner-diagnostics fix\n")
 
 
 def _head(text: Text, report: SchemaReport) -> None:

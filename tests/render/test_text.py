@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.contract.identifiers import printable
 from app.diagnostics import SchemaReport
-from app.render.text import printable, schema_report_text
+from app.render.text import schema_report_text
 from tests.databases import Project
 
 EXPECTED = """\
@@ -19,32 +20,37 @@ EXPECTED = """\
            actual    no such column
            why       strategy_runs has no column last_run_at.
            next      20260129170000_unify_runner_strategy_runs.sql brings it,
-                     and has not been applied.
+                     and has not been applied. The fix mends it: part 1,
+                     statement 3.
 ✗ error    strategy_tick_runs.column.strategy_run_id.present
            expected  a column strategy_run_id uuid
            actual    no such column
            why       strategy_tick_runs has no column strategy_run_id.
            next      20260129170000_unify_runner_strategy_runs.sql brings it,
-                     and has not been applied.
+                     and has not been applied. The fix mends it: part 1,
+                     statement 4.
 ✗ error    strategy_tick_runs.column.strategy_id.absent
            expected  no such column
            actual    uuid NOT NULL, references strategies(id)
            why       strategy_tick_runs.strategy_id is still there: the runner
                      no longer fills this column; while it is required, every
                      audit insert fails.
+           next      The fix mends it: part 1, statement 2.
 ✗ error    strategy_locks.column.strategy_run_id.present
            expected  a column strategy_run_id uuid
            actual    no such column
            why       strategy_locks has no column strategy_run_id.
            next      20260129170000_unify_runner_strategy_runs.sql brings it,
-                     and has not been applied.
+                     and has not been applied. The fix mends it: part 1,
+                     statement 1.
 ✗ error    strategy_locks.primary_key
            expected  strategy_run_id
            actual    strategy_id
            why       The primary key of strategy_locks is (strategy_id); the
                      runner expects (strategy_run_id).
            next      20260129170000_unify_runner_strategy_runs.sql brings it,
-                     and has not been applied.
+                     and has not been applied. The fix mends it: part 1,
+                     statement 1.
 ! warning  migrations.20260129170000
            expected  20260129170000_unify_runner_strategy_runs.sql is applied
            actual    missing
@@ -54,7 +60,7 @@ EXPECTED = """\
                      strategy_tick_runs.strategy_run_id,
                      strategy_locks.strategy_run_id.
            next      Apply it, or bring what is missing with a new migration.
-                     Never edit this one.
+                     Never edit this one. The fix leaves it to you: decision 1.
 - skipped  2 checks behind strategy_runs.column.last_run_at.present
 - skipped  2 checks behind strategy_tick_runs.column.strategy_run_id.present
 - skipped  2 checks behind strategy_locks.column.strategy_run_id.present
@@ -71,6 +77,7 @@ role                    3     0     0        0        0
 migrations              4     0     1        0        0
 
 5 errors, 1 warning, 0 unknown, 92 passed, 6 skipped. Exit code 1.
+A fix for 5 of 6 is ready:  runner-diagnostics fix --output supabase/migrations
 """
 
 
