@@ -1,14 +1,18 @@
 """Who sees what: callers of the platform's API, tried on a few rows, or on a row that need not exist."""
 
+import itertools
+import json
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from app.contract.model import ANONYMOUS, Contract, SelectPolicy, Table
 from app.contract.observed import Access, Caller, Observation, Relation, Sight
+from app.contract.surroundings import Leak
 from app.postgres.faults import IN_THE_WAY
 from app.postgres.people import People, admin_claims, anonymous_claims, user_claims
 from app.postgres.policies import PolicyReader
@@ -17,6 +21,7 @@ from app.postgres.statements import statement
 from app.settings import Settings
 
 OWN_ROWS, FOREIGN_ROWS = 3, 12
+STRANGERS = frozenset({Caller.OTHER, Caller.INVENTED, Caller.ANONYMOUS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +62,61 @@ class AccessProbe:
 
     async def probe(self, rehearsal: Rehearsal, observation: Observation, people: People) -> tuple[Access, ...]:
         """One result for each such table that exists with its key and its owner's column."""
-        results = []
+        return tuple(
+            [
+                await self._table(rehearsal, table, policy, relation, people)
+                for table, policy, relation in self._there(observation)
+            ]
+        )
+
+    async def policies_alone(
+        self, rehearsal: Rehearsal, observation: Observation, people: People
+    ) -> tuple[tuple[Access, ...], tuple[Leak, ...]]:
+        """The same as if row security were on and everybody had been granted SELECT; and of the permissive policies
+        those that by themselves show a caller somebody else's row.
+        """
+        accesses: list[Access] = []
+        leaks: list[Leak] = []
+        for table, policy, relation in self._there(observation):
+            secured = msgspec.structs.replace(relation, row_security=True)
+            owner, rows = await self._owners_rows(rehearsal, policy, relation, people)
+
+            async def look(attempt: Attempt, alone: str | None = None) -> int:
+                return await self._decided(rehearsal, secured, attempt, rows, alone=alone)  # noqa: B023 - awaited here
+
+            attempts = list(self._attempts(owner, (), people, policy.role))
+            sights = await self._sights(secured, attempts, look)
+            accesses.append(Access(table.name, sights, synthetic=True))
+            shown = {sight.caller for sight in sights if sight.visible} & STRANGERS
+            suspects = [one.name for one in relation.policies if one.permissive and one.command in ("r", "*")]
+            for attempt, name in itertools.product(attempts, suspects):
+                if attempt.caller in shown and (await self._sight(secured, attempt, look(attempt, name))).visible:
+                    leaks.append(Leak(table.name, name, attempt.caller))
+        return tuple(accesses), tuple(leaks)
+
+    async def _owners_rows(
+        self, rehearsal: Rehearsal, policy: SelectPolicy, relation: Relation, people: People
+    ) -> tuple[uuid.UUID, list[dict[str, Any]]]:
+        """Some rows of one owner who is no admin, as they are in the table; a made-up one where there are none."""
+        try:
+            sample = await self._sample(rehearsal, policy, relation)
+            admins = await people.admins_among(rehearsal, {row.owner for row in sample if row.owner is not None})
+            owner = next((row.owner for row in sample if row.owner is not None and row.owner not in admins), None)
+            keys = [row.key for row in sample if row.owner == owner][:OWN_ROWS]
+            async with rehearsal.as_role(self._settings.reading_role):
+                found = await rehearsal.connection.fetch(statement("tick_documents", self._keys(relation)), keys)
+        except (asyncpg.PostgresError, ObstacleError):
+            owner, found = None, []
+        if owner is None or not found:
+            owner = people.user or self._invent()
+            return owner, [{policy.owner_column: str(owner)}]
+        return owner, [json.loads(row["document"]) for row in found]
+
+    def _there(self, observation: Observation) -> Iterable[tuple[Table, SelectPolicy, Relation]]:
         for table, policy in self._tables:
             relation = observation.catalogue.relation(table.name)
-            if relation is None or relation.column(policy.owner_column) is None or not relation.primary_key:
-                continue
-            results.append(await self._table(rehearsal, table, policy, relation, people))
-        return tuple(results)
+            if relation is not None and relation.column(policy.owner_column) is not None and relation.primary_key:
+                yield table, policy, relation
 
     async def _table(
         self, rehearsal: Rehearsal, table: Table, policy: SelectPolicy, relation: Relation, people: People
@@ -80,16 +133,14 @@ class AccessProbe:
             return _nothing(table, f"a sample could not be read ({error.sqlstate})")
         owners = [row.owner for row in rows if row.owner is not None and row.owner not in admins]
         owner = owners[0] if owners else people.user or self._invent()
-        sights: list[Sight] = []
-        obstacle: str | None = None
-        for attempt in self._attempts(owner, tuple(rows) if owners else (), people, policy.role):
-            if obstacle is not None or attempt.obstacle is not None:
-                sights.append(Sight(attempt.caller, obstacle=obstacle or attempt.obstacle))
-                continue
-            sight = await self._sight(rehearsal, relation, policy, owner, attempt)
-            sights.append(sight)
-            obstacle = sight.obstacle if sight.final else None
-        return Access(table.name, tuple(sights), synthetic=not owners)
+
+        def look(attempt: Attempt) -> Coroutine[Any, Any, int]:
+            if attempt.rows:
+                return self._on_rows(rehearsal, relation, attempt)
+            return self._on_synthetic_row(rehearsal, relation, attempt, {policy.owner_column: str(owner)})
+
+        attempts = self._attempts(owner, tuple(rows) if owners else (), people, policy.role)
+        return Access(table.name, await self._sights(relation, attempts, look), synthetic=not owners)
 
     async def _sample(self, rehearsal: Rehearsal, policy: SelectPolicy, relation: Relation) -> list[Row]:
         """By the key of the contract and, on a partitioned table, that of its partitions."""
@@ -129,15 +180,26 @@ class AccessProbe:
         yield Attempt(Caller.ADMIN_BY_CLAIM, role, admin_claims(self._invent(), self._settings), some)
         yield Attempt(Caller.ANONYMOUS, ANONYMOUS, anonymous_claims(), some)
 
-    async def _sight(
-        self, rehearsal: Rehearsal, relation: Relation, policy: SelectPolicy, owner: uuid.UUID, attempt: Attempt
-    ) -> Sight:
+    async def _sights(
+        self, relation: Relation, attempts: Iterable[Attempt], look: Callable[[Attempt], Coroutine[Any, Any, int]]
+    ) -> tuple[Sight, ...]:
+        """Each caller's, until something stands in everybody's way."""
+        sights: list[Sight] = []
+        obstacle: str | None = None
+        for attempt in attempts:
+            if obstacle is not None or attempt.obstacle is not None:
+                sights.append(Sight(attempt.caller, obstacle=obstacle or attempt.obstacle))
+                continue
+            sight = await self._sight(relation, attempt, look(attempt))
+            sights.append(sight)
+            obstacle = sight.obstacle if sight.final else None
+        return tuple(sights)
+
+    async def _sight(self, relation: Relation, attempt: Attempt, seeing: Coroutine[Any, Any, int]) -> Sight:
         caller, tried = attempt.caller, len(attempt.rows) or 1
         granted = "SELECT" in relation.granted(attempt.role).privileges
         try:
-            if attempt.rows:
-                return await self._on_rows(rehearsal, relation, attempt)
-            return await self._on_synthetic_row(rehearsal, relation, policy, owner, attempt)
+            return Sight(caller, visible=await seeing, tried=tried)
         except IN_THE_WAY:
             return Sight(caller, obstacle="the table is locked, or a policy takes too long", final=True)
         except RoleChangedError as error:
@@ -148,25 +210,35 @@ class AccessProbe:
             table_denied = isinstance(error, asyncpg.InsufficientPrivilegeError) and not granted
             return Sight(caller, tried=tried, refusal=refusal(error), table_denied=table_denied)
 
-    async def _on_rows(self, rehearsal: Rehearsal, relation: Relation, attempt: Attempt) -> Sight:
+    async def _on_rows(self, rehearsal: Rehearsal, relation: Relation, attempt: Attempt) -> int:
         query = statement("visible_ticks", self._keys(relation))
         keys = [row.key for row in attempt.rows]
         second_keys = [row.second_key for row in attempt.rows]
         async with rehearsal.as_role(attempt.role, attempt.claims):
-            visible = await rehearsal.connection.fetchval(query, keys, second_keys)
-        return Sight(attempt.caller, visible=visible, tried=len(attempt.rows))
+            return int(await rehearsal.connection.fetchval(query, keys, second_keys))
 
     async def _on_synthetic_row(
-        self, rehearsal: Rehearsal, relation: Relation, policy: SelectPolicy, owner: uuid.UUID, attempt: Attempt
-    ) -> Sight:
+        self, rehearsal: Rehearsal, relation: Relation, attempt: Attempt, owners_row: Mapping[str, str]
+    ) -> int:
         """An empty table raises what its policies raise when they are planned; what they decide is asked of a row."""
-        async with rehearsal.as_role(None):
-            condition = await self._policies.select_condition(rehearsal, relation, attempt.role)
-        row = {policy.owner_column: str(owner)}
         async with rehearsal.as_role(attempt.role, attempt.claims):
             await rehearsal.connection.fetchval(statement("visible_ticks", self._keys(relation)), [], [])
-            visible = await self._policies.decide(rehearsal, relation, condition, row)
-        return Sight(attempt.caller, visible=int(visible), tried=1)
+        return await self._decided(rehearsal, relation, attempt, [owners_row])
+
+    async def _decided(
+        self,
+        rehearsal: Rehearsal,
+        relation: Relation,
+        attempt: Attempt,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        alone: str | None = None,
+    ) -> int:
+        """How many of some rows the policies, or one of them alone, would show."""
+        async with rehearsal.as_role(None):
+            condition = await self._policies.select_condition(rehearsal, relation, attempt.role, alone=alone)
+        async with rehearsal.as_role(attempt.role, attempt.claims):
+            return sum([await self._policies.decide(rehearsal, relation, condition, row) for row in rows])
 
 
 def _nothing(table: Table, obstacle: str) -> Access:

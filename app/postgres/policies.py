@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from app.contract.observed import Policy, Relation
 from app.postgres.rehearsal import ObstacleError, Rehearsal
 from app.postgres.statements import statement
@@ -18,9 +20,14 @@ class PolicyReader:
         self._schema = schema
         self._conditions = statement("policy_conditions")
 
-    async def select_condition(self, rehearsal: Rehearsal, relation: Relation, role: str) -> str:
-        """When a row is shown to a role."""
+    async def select_condition(
+        self, rehearsal: Rehearsal, relation: Relation, role: str, *, alone: str | None = None
+    ) -> str:
+        """When a row is shown to a role; with `alone`, by that one of the permissive policies."""
         conditions = await self._read(rehearsal, relation)
+        if alone is not None:
+            kept = [policy for policy in relation.policies if policy.name == alone or not policy.permissive]
+            relation = msgspec.structs.replace(relation, policies=tuple(kept))
         return self._joined(relation, role, "r", {name: using for name, (using, _) in conditions.items()})
 
     async def write_conditions(

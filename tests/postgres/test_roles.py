@@ -40,7 +40,9 @@ async def test_a_login_that_may_not_become_the_reading_role(project: Project) ->
         report = await project.check(database_url=login_url(project, login))
     found = failures(report)
     assert found.keys() == {"role.assumable", "migrations.history"}
-    assert found["role.assumable"].hint == f'GRANT "service_role" TO "{login.replace(chr(34), chr(34) * 2)}";'
+    command, _, pointer = str(found["role.assumable"].hint).partition(" -- ")
+    assert command == f'GRANT "service_role" TO "{login.replace(chr(34), chr(34) * 2)}";'
+    assert pointer == "The fix leaves it to you: decision 1."
     assert report.conformant is False
 
 
@@ -92,6 +94,7 @@ async def test_grants_are_judged_even_if_the_login_cannot_become_the_role(projec
     assert {"role.assumable", "role.privileges.strategy_locks"} <= found.keys()
     assert found["role.privileges.strategy_locks"].hint == (
         'GRANT SELECT, INSERT, UPDATE, DELETE ON "public"."strategy_locks" TO "service_role";'
+        " -- The fix mends it: part 1, statement 1."
     )
 
 

@@ -1,7 +1,12 @@
--- The CHECKs that look at a column, with their conditions, and the values its type lists if it is an enum.
+-- The CHECKs that look at a column, with their names and conditions, and the values its type lists if it is an enum.
 -- pg_get_expr waits behind an ACCESS EXCLUSIVE lock on the table, which is why this is no part of catalogue.sql.
 -- $1 schema, $2 table, $3 column.
 select
+  coalesce(
+    pg_catalog.array_agg(con.conname::text order by con.conname collate "C")
+      filter (where con.oid is not null and pg_catalog.cardinality(con.conkey) = 1),
+    '{}'
+  ) as names,
   coalesce(
     pg_catalog.array_agg(pg_catalog.pg_get_expr(con.conbin, con.conrelid) order by con.conname collate "C")
       filter (where con.oid is not null and pg_catalog.cardinality(con.conkey) = 1),
