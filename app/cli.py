@@ -56,6 +56,37 @@ def check(
     raise typer.Exit(exit_code(report.conformant))
 
 
+@cli.command(epilog="Example:  runner-diagnostics fix --output supabase/migrations && supabase db push")
+def fix(
+    output: Annotated[
+        Path | None,
+        typer.Option(help="A folder for the migration files; without it they are printed.", show_default=False),
+    ] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Write a migration that mends what `check` finds, for you to review. Nothing is run.
+
+    Exit codes as those of `check`: 0 where there is nothing to mend.
+    """
+    from app.render.fix import fix_sql
+    from app.render.text import exit_code
+    from app.settings import load_settings
+
+    if output is not None and not output.is_dir():
+        _fail(f"{output} is not a folder.")
+    report = asyncio.run(_check(load_settings(database_url=database_url)))
+    files = [(part.file, fix_sql(report, part.number) or "") for part in report.fix.parts]
+    if not files and report.fix.decisions:
+        # No file for a migration that would do nothing.
+        _write(fix_sql(report, 1) or "")
+    elif output is None:
+        _write("\n".join(sql for _, sql in files))
+    else:
+        for name, sql in files:
+            _save(output / name, sql)
+    raise typer.Exit(exit_code(report.conformant))
+
+
 @cli.command()
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
@@ -172,6 +203,16 @@ def _write(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             _fail("Standard output cannot be written.")
+
+
+def _save(path: Path, text: str) -> None:
+    """A new file; one that is there already is somebody's work."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        _fail(f"{path} cannot be written: {error.strerror}.")
+    _write(f"{path}\n")
 
 
 def _fail(message: str) -> NoReturn:

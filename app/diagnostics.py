@@ -8,14 +8,20 @@ from datetime import UTC, datetime
 
 from app.contract.check import Check, Outcome, Severity
 from app.contract.compare import compare, conformant
+from app.contract.fix.model import NO_FIX, Fix
+from app.contract.fix.plan import plan_fix, with_hints
+from app.contract.fix.questions import questions
+from app.contract.fix.situation import AdminRule
 from app.contract.load import contract_digest
 from app.contract.migrations import HISTORY_TABLE, MigrationStatus, migration_statuses
 from app.contract.model import Contract
 from app.contract.observed import HistoryAccess, Observation
-from app.errors import CatalogueChangingError, DatabaseTimeoutError
+from app.contract.surroundings import Surroundings
+from app.errors import CatalogueChangingError, DatabaseError, DatabaseTimeoutError
 from app.postgres.catalogue import CatalogueReader
 from app.postgres.pool import Database
 from app.postgres.probes import Probes
+from app.postgres.surroundings import SurroundingsReader
 from app.settings import Settings
 
 
@@ -58,14 +64,10 @@ class Migrations:
 
 
 @dataclass(frozen=True, slots=True)
-class Fix:
-    available: bool
-    href: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class SchemaReport:
-    """Whether a database conforms to the contract. `checked_at` is UTC, `duration_ms` that of reading and comparing."""
+    """Whether a database conforms to the contract, and what would mend it. `checked_at` is UTC, `duration_ms` that of
+    reading, comparing and planning.
+    """
 
     checked_at: datetime
     duration_ms: int
@@ -95,18 +97,27 @@ class Diagnostics:
         self._database = database
         self._reader = CatalogueReader(database, settings, contract)
         self._probes = Probes(database, settings, contract)
+        self._surroundings = SurroundingsReader(database, settings, contract)
+        self._admins = AdminRule(
+            profile_table=settings.profile_table,
+            profile_column=settings.admin_profile_column,
+            claim=tuple(settings.admin_claim.split(".")),
+            values=settings.admin_values,
+        )
         self._now = now
 
     async def check_schema(self) -> SchemaReport:
         """Read the catalogue and compare it with the contract. Raises DatabaseError when nothing could be read."""
         checked_at, started = self._now(), time.perf_counter()
-        observation = await self._observe()
+        deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
+        observation = await self._observe(deadline)
         checks = compare(
             self._contract,
             observation,
             reading_role=self._settings.reading_role,
             profile_table=self._settings.profile_table,
         )
+        fix = await self._plan(observation, checks, checked_at, deadline)
         return SchemaReport(
             checked_at=checked_at,
             duration_ms=round((time.perf_counter() - started) * 1000),
@@ -119,14 +130,30 @@ class Diagnostics:
                 readable=observation is not None and observation.history.access is HistoryAccess.READ,
                 expected=migration_statuses(self._contract, observation),
             ),
-            checks=checks,
-            fix=Fix(available=False, href=None),
+            checks=with_hints(checks, fix),
+            fix=fix,
         )
 
-    async def _observe(self) -> Observation | None:
+    async def _plan(
+        self, observation: Observation | None, checks: tuple[Check, ...], now: datetime, deadline: float
+    ) -> Fix:
+        """The fix of what failed. The report does not wait on it: what keeps it from being planned is told in it."""
+        if observation is None or all(check.outcome is not Outcome.FAIL for check in checks):
+            return NO_FIX
+        try:
+            async with asyncio.timeout_at(deadline):
+                asked = questions(self._contract, observation, checks)
+                surroundings = await self._surroundings.read(observation, asked)
+        except TimeoutError:
+            surroundings = Surroundings(obstacle="the database did not answer in time")
+        except DatabaseError as error:
+            surroundings = Surroundings(obstacle=str(error).rstrip("."))
+        return plan_fix(self._contract, observation, surroundings, checks, self._admins, now=now)
+
+    async def _observe(self, deadline: float) -> Observation | None:
         """None when the catalogue never held still. Raises DatabaseTimeoutError when all of it takes too long."""
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
+            async with asyncio.timeout_at(deadline):
                 async with self._database.connection() as connection:
                     observation = await self._reader.read(connection)
                 return await self._probes.probe(observation)

@@ -36,6 +36,10 @@ class AdminLookupError(DatabaseError):
     """Whether a user is an admin could not be read."""
 
 
+class NoSuchPartError(DiagnosticsError):
+    """A part of a fix was asked for that the fix does not have."""
+
+
 class AccessError(DiagnosticsError):
     """A caller may not have what it asked for."""
 

@@ -9,6 +9,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 
 from app.api import headers, problems
 from app.api.auth import Authentication, RequireAdmin
+from app.api.fix import fix_routes
 from app.api.health import health_routes
 from app.api.schema import SchemaReports, schema_routes
 from app.contract.load import load_contract
@@ -47,7 +48,9 @@ def create_app(settings: Settings) -> FastAPI:
     headers.install(app, settings)
     app.include_router(health_routes(database))
     admin_or_probe = RequireAdmin(authentication, settings, probe=True)
-    app.include_router(schema_routes(SchemaReports(diagnostics, settings), admin_or_probe))
+    reports = SchemaReports(diagnostics, settings)
+    app.include_router(schema_routes(reports, admin_or_probe))
+    app.include_router(fix_routes(reports, RequireAdmin(authentication, settings)))
     return app
 
 

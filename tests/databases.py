@@ -18,6 +18,7 @@ from app.demo.database import DRIFTS, LOGIN, NO_DRIFT, OWNER, create_project, cr
 from app.demo.server import EmbeddedPostgres
 from app.diagnostics import Diagnostics, SchemaReport
 from app.postgres.pool import Database
+from app.render.fix import fix_sql
 from app.settings import Settings, load_settings
 
 SECRET = "a-secret-only-for-tests-of-48-bytes-0123456789ab"
@@ -56,6 +57,14 @@ class Project:
     async def execute(self, sql: str, user: str = "supabase_admin") -> None:
         async with self.connect(user) as connection:
             await connection.execute(sql)
+
+    async def apply(self, report: SchemaReport, *numbers: int) -> None:
+        """Run the parts of a report's fix (all of them without numbers), as the owner of the tables would."""
+        for part in report.fix.parts:
+            if not numbers or part.number in numbers:
+                sql = fix_sql(report, part.number)
+                assert sql is not None
+                await self.execute(sql, OWNER)
 
     async def check(self, **overrides: object) -> SchemaReport:
         """The report, read as the service reads it."""

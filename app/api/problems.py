@@ -19,6 +19,7 @@ from app.errors import (
     DatabaseUnavailableError,
     DiagnosticsError,
     ForbiddenError,
+    NoSuchPartError,
     UnauthenticatedError,
 )
 
@@ -42,6 +43,7 @@ class Kind:
 KINDS: dict[type[DiagnosticsError], Kind] = {
     UnauthenticatedError: Kind(401, "unauthenticated", "Not signed in"),
     ForbiddenError: Kind(403, "forbidden", "Access denied"),
+    NoSuchPartError: Kind(404, "no_such_part", "No such part"),
     AdminLookupError: Kind(503, "admin_lookup_failed", "Admin right could not be checked"),
     DatabaseTimeoutError: Kind(503, "database_timeout", "Database did not answer in time"),
     DatabaseUnavailableError: Kind(503, "database_unavailable", "Database out of reach"),

@@ -12,7 +12,7 @@ from pydantic import Field
 from app.api.auth import RequireAdmin
 from app.api.problems import responses
 from app.api.query import QueryModel, documented, read_query
-from app.diagnostics import Diagnostics
+from app.diagnostics import Diagnostics, SchemaReport
 from app.errors import DatabaseTimeoutError
 from app.render.json import WireSchemaResponse, enveloped, schema_report_json
 from app.render.text import schema_report_text
@@ -33,7 +33,7 @@ class SchemaQuery(QueryModel):
 class RenderedReport:
     """A report in the forms it is asked for, rendered once however many ask."""
 
-    conformant: bool | None
+    report: SchemaReport
     json: bytes
     text: bytes
 
@@ -59,7 +59,7 @@ class SchemaReports:
     async def _render(self) -> RenderedReport:
         report = await self._diagnostics.check_schema()
         return RenderedReport(
-            conformant=report.conformant,
+            report=report,
             json=schema_report_json(report),
             text=schema_report_text(report).plain.encode(),
         )
@@ -77,11 +77,11 @@ def schema_routes(reports: SchemaReports, require_admin_or_probe: RequireAdmin) 
     async def schema(request: Request, deadline: Annotated[float, Depends(require_admin_or_probe)]) -> Response:
         query = read_query(SchemaQuery, request)
         shared = await reports.get(fresh=query.refresh, deadline=deadline)
-        report = shared.value
-        status = 503 if query.fail_on is not None and report.conformant is not True else 200
+        rendered = shared.value
+        status = 503 if query.fail_on is not None and rendered.report.conformant is not True else 200
         if _prefers_text(request):
-            return Response(report.text, status, media_type=TEXT, headers={"Vary": "Accept"})
-        body = enveloped(report.json, request_id=correlation_id.get(), cached=shared.cached)
+            return Response(rendered.text, status, media_type=TEXT, headers={"Vary": "Accept"})
+        body = enveloped(rendered.json, request_id=correlation_id.get(), cached=shared.cached)
         return Response(body, status, media_type=JSON, headers={"Vary": "Accept"})
 
     return router

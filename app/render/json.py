@@ -3,13 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
 from app.contract.check import Outcome, Severity
+from app.contract.fix.model import Fix
 from app.contract.migrations import MigrationState
 from app.diagnostics import SchemaReport
+
+FIX_PATH = "/api/runner/schema/fix"
 
 
 class Wire(BaseModel):
@@ -65,8 +68,14 @@ class WireMigrations(Wire):
 
 
 class WireFix(Wire):
-    available: bool
-    href: str | None
+    available: bool = Field(description="something can be mended without a person's decision")
+    href: str | None = Field(description="where the fix is, decisions included; null where nothing failed")
+
+
+def _fix_summary(fix: Fix | WireFix) -> WireFix:
+    if isinstance(fix, WireFix):
+        return fix
+    return WireFix(available=fix.available, href=FIX_PATH if fix.parts or fix.decisions else None)
 
 
 class WireSchemaReport(Wire):
@@ -80,7 +89,7 @@ class WireSchemaReport(Wire):
     summary: WireSummary
     migrations: WireMigrations
     checks: tuple[WireCheck, ...]
-    fix: WireFix
+    fix: Annotated[WireFix, BeforeValidator(_fix_summary)]
 
 
 class WireSchemaResponse(WireSchemaReport):
