@@ -40,6 +40,10 @@ class NoSuchPartError(DiagnosticsError):
     """A part of a fix was asked for that the fix does not have."""
 
 
+class SigningKeysUnavailableError(DiagnosticsError):
+    """The keys that tokens are verified with could not be had, so a token can be called neither good nor bad."""
+
+
 class AccessError(DiagnosticsError):
     """A caller may not have what it asked for."""
 

@@ -11,6 +11,7 @@ from app.api import headers, problems
 from app.api.auth import Authentication, RequireAdmin
 from app.api.fix import fix_routes
 from app.api.health import health_routes
+from app.api.keys import SigningKeys
 from app.api.schema import SchemaReports, schema_routes
 from app.contract.load import load_contract
 from app.diagnostics import Diagnostics
@@ -25,12 +26,15 @@ def create_app(settings: Settings) -> FastAPI:
     contract = load_contract(settings.runner_contract)
     database = Database(settings)
     diagnostics = Diagnostics(settings, contract, database)
-    authentication = Authentication(settings, admin_lookup(database, settings))
+    keys = SigningKeys(settings.signing_keys_url) if settings.signing_keys_url is not None else None
+    authentication = Authentication(settings, keys, admin_lookup(database, settings))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         await database.close()
+        if keys is not None:
+            await keys.close()
 
     development = settings.environment is Environment.DEVELOPMENT
     app = FastAPI(
@@ -84,7 +88,12 @@ def configure_logging(settings: Settings) -> None:
                 "stderr": {"class": "logging.StreamHandler", "formatter": "chosen", "filters": ["request_id"]}
             },
             "root": {"level": settings.log_level, "handlers": ["stderr"]},
-            # It warns of every odd request id, which anyone may send as often as they like.
-            "loggers": {"asgi_correlation_id": {"level": "ERROR"}},
+            "loggers": {
+                # It warns of every odd request id, which anyone may send as often as they like.
+                "asgi_correlation_id": {"level": "ERROR"},
+                # They tell of every request for signing keys; ours says so when one fails.
+                "httpx": {"level": "WARNING"},
+                "httpcore": {"level": "WARNING"},
+            },
         }
     )

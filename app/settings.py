@@ -1,5 +1,8 @@
 """All settings: one frozen object, from the environment and `.env`, built where a process starts."""
 
+import json
+import re
+from base64 import urlsafe_b64decode
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -14,6 +17,10 @@ SHORTEST_SECRET = 32  # Bytes: HS256 wants a key of at least the hash's size (RF
 
 # Settings in which an empty value says something other than no value.
 MEANINGFUL_WHEN_EMPTY = frozenset({"database_role", "admin_profile_table"})
+
+PLAIN_ADDRESS = re.compile(
+    r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[a-z0-9_.~/%-]*)?", re.ASCII | re.IGNORECASE
+)
 
 # Parts of values that documents and templates offer to be replaced.
 PLACEHOLDERS = (
@@ -67,9 +74,11 @@ class Settings(ContractSettings):
     database_timeout_ms: int = Field(default=5000, ge=100, le=60_000)
 
     supabase_url: str | None = None
+    supabase_anon_key: str | None = None
     supabase_jwt_secret: SecretStr | None = None
     jwt_issuer: str | None = None
     jwt_audience: str = "authenticated"
+    jwks_url: str | None = None
     admin_claim: str = "app_metadata.role"
     admin_values: Annotated[tuple[str, ...], NoDecode] = ("admin",)
     admin_profile_table: str = "user_profiles"
@@ -125,6 +134,21 @@ class Settings(ContractSettings):
             raise ValueError("must not lie in user_metadata, which users can change themselves")
         return value
 
+    @field_validator("supabase_url", "jwks_url")
+    @classmethod
+    def _address_is_one(cls, value: str | None) -> str | None:
+        """A query is refused, too: it may be a secret, and the address shows in messages."""
+        if value is not None and not PLAIN_ADDRESS.fullmatch(value):
+            raise ValueError("takes an http or https address without a user, a password, a query or a fragment")
+        return value
+
+    @field_validator("supabase_anon_key")
+    @classmethod
+    def _page_key_is_public(cls, value: str | None) -> str | None:
+        if value is not None and _is_secret_api_key(value):
+            raise ValueError("must be the anon or a publishable key: the page gives it to everyone")
+        return value
+
     @field_validator("cors_origins")
     @classmethod
     def _origins_are_exact(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -132,6 +156,14 @@ class Settings(ContractSettings):
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}" or "*" in origin:
                 raise ValueError("takes exact origins such as https://admin.acme.com, without a path or a wildcard")
+        return value
+
+    @field_validator("supabase_jwt_secret")
+    @classmethod
+    def _secret_is_no_public_key(cls, value: SecretStr | None) -> SecretStr | None:
+        """Whoever knows a public key could sign with it, were it taken for a secret."""
+        if value is not None and any(part in value.get_secret_value() for part in ("-----BEGIN ", '"kty"')):
+            raise ValueError("must be the legacy secret, not a key in PEM or JSON: those belong to JWKS_URL")
         return value
 
     @field_validator("supabase_jwt_secret", "probe_token")
@@ -147,6 +179,13 @@ class Settings(ContractSettings):
         if self.jwt_issuer is not None:
             return self.jwt_issuer
         return f"{self.supabase_url.rstrip('/')}/auth/v1" if self.supabase_url is not None else None
+
+    @property
+    def signing_keys_url(self) -> str | None:
+        """Where the project publishes its public keys; None where it is not known to sign with any."""
+        if self.jwks_url is not None or self.supabase_url is None:
+            return self.jwks_url
+        return f"{self.supabase_url.rstrip('/')}/auth/v1/.well-known/jwks.json"
 
     @property
     def reading_role(self) -> str | None:
@@ -168,11 +207,19 @@ class Settings(ContractSettings):
         return urlsplit(self.database_url.get_secret_value()).hostname or "a socket"
 
     def require_serving(self) -> None:
-        """Raises ConfigurationError unless tokens can be verified with secrets that are fit for the environment."""
-        if self.supabase_jwt_secret is None:
-            raise ConfigurationError("SUPABASE_JWT_SECRET is not set: there is nothing to verify tokens with.")
+        """Raises ConfigurationError unless tokens can be verified with keys that are fit for the environment."""
+        if self.signing_keys_url is None and self.supabase_jwt_secret is None:
+            raise ConfigurationError(
+                "None of SUPABASE_URL, JWKS_URL and SUPABASE_JWT_SECRET is set: there is nothing to verify tokens with."
+            )
         if self.environment is Environment.DEVELOPMENT:
             return
+        if self.signing_keys_url is not None and not _is_private_way(self.signing_keys_url):
+            name = "SUPABASE_URL" if self.jwks_url is None else "JWKS_URL"
+            raise ConfigurationError(
+                f"{name} must be https: whoever sits on the way to the signing keys could replace them"
+                " (JWKS_URL may name another place for them)."
+            )
         for name, secret in (
             ("SUPABASE_JWT_SECRET", self.supabase_jwt_secret),
             ("PROBE_TOKEN", self.probe_token),
@@ -220,3 +267,22 @@ def _described(error: ValidationError) -> list[str]:
 def _is_placeholder(secret: str) -> bool:
     lowered = secret.lower()
     return any(part in lowered for part in PLACEHOLDERS) or len(set(secret)) == 1
+
+
+def _is_private_way(address: str) -> bool:
+    """Encrypted, or it does not leave this machine."""
+    parts = urlsplit(address)
+    return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def _is_secret_api_key(key: str) -> bool:
+    """Of the new kind by its prefix, of the old kind by the role that its payload names."""
+    if key.startswith("sb_secret_"):
+        return True
+    _, _, rest = key.partition(".")
+    payload = rest.partition(".")[0]
+    try:
+        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return False
+    return isinstance(claims, dict) and claims.get("role") != "anon"

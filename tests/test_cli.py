@@ -185,7 +185,8 @@ def test_contract_prints_the_contract_in_force(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({}, "SUPABASE_JWT_SECRET is not set"),
+        ({}, "None of SUPABASE_URL, JWKS_URL and SUPABASE_JWT_SECRET is set"),
+        ({"SUPABASE_URL": "http://acme.supabase.co"}, "SUPABASE_URL must be https"),
         ({"SUPABASE_JWT_SECRET": "change-me-change-me-change-me-change-me"}, "placeholder"),
         ({"SUPABASE_JWT_SECRET": SECRET, "RUNNER_CONTRACT": "missing.toml"}, "missing.toml"),
     ],
@@ -229,7 +230,7 @@ def test_check_starts_without_the_web_framework(tmp_path: Path) -> None:
     """Importing it costs more than everything else together."""
     source = (
         "import sys, app.cli, app.diagnostics, app.render.text, app.render.json, app.contract.load, app.postgres.pool;"
-        "print([name for name in ('fastapi', 'starlette', 'uvicorn', 'jwt') if name in sys.modules])"
+        "print([name for name in ('fastapi', 'starlette', 'uvicorn', 'jwt', 'httpx') if name in sys.modules])"
     )
     finished = subprocess.run([sys.executable, "-c", source], check=True, capture_output=True, text=True, cwd=tmp_path)
     assert finished.stdout.strip() == "[]"

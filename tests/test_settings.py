@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import jwt
 import pytest
 
 from app.errors import ConfigurationError
@@ -64,6 +65,17 @@ def test_a_missing_url_is_named() -> None:
         ("supabase_jwt_secret", "too-short"),
         ("probe_token", "too-short"),
         ("admin_claim", "user_metadata.role"),
+        ("supabase_url", "acme.supabase.co"),
+        ("supabase_url", "https://u:too-short@acme.supabase.co"),
+        ("jwks_url", "https://acme.supabase.co/keys?apikey=too-short"),
+        ("jwks_url", "https://acme.supabase.co/keys#too-short"),
+        ("jwks_url", "ftp://acme.supabase.co/keys"),
+        ("jwks_url", "https://acme.supabase.co/a b"),
+        ("supabase_jwt_secret", "-----BEGIN PUBLIC KEY-----\ntoo-shorttoo-shorttoo-short"),
+        ("supabase_jwt_secret", '{"kty": "oct", "k": "too-shorttoo-shorttoo-short"}'),
+        ("supabase_anon_key", "sb_secret_too-short"),
+        ("supabase_anon_key", jwt.encode({"role": "service_role"}, SECRET)),
+        ("supabase_anon_key", jwt.encode({"sub": "a user's own token"}, SECRET)),
         ("cors_origins", "*"),
         ("cors_origins", "https://a.example/path"),
         ("cors_origins", "https://*.acme.com"),
@@ -96,7 +108,35 @@ def test_the_issuer_follows_from_the_project_unless_it_is_given() -> None:
 def test_serving_needs_something_to_verify_tokens_with() -> None:
     with pytest.raises(ConfigurationError, match="SUPABASE_JWT_SECRET"):
         load().require_serving()
-    load(supabase_jwt_secret=SECRET).require_serving()
+    for given in (
+        {"supabase_jwt_secret": SECRET},
+        {"supabase_url": "https://acme.supabase.co"},
+        {"jwks_url": "https://acme.supabase.co/keys"},
+    ):
+        load(**given).require_serving()
+
+
+def test_the_address_of_the_signing_keys_follows_from_the_project_unless_it_is_given() -> None:
+    assert load(jwt_issuer="https://acme.supabase.co/auth/v1").signing_keys_url is None
+    derived = "https://acme.supabase.co/auth/v1/.well-known/jwks.json"
+    assert load(supabase_url="https://acme.supabase.co/").signing_keys_url == derived
+    given = load(supabase_url="https://acme.supabase.co", jwks_url="https://keys.acme.com/jwks")
+    assert given.signing_keys_url == "https://keys.acme.com/jwks"
+
+
+def test_signing_keys_come_over_an_encrypted_way_or_from_this_machine() -> None:
+    for address in ("https://acme.supabase.co", "http://127.0.0.1:54321", "http://[::1]:54321", "http://localhost"):
+        load(supabase_url=address).require_serving()
+        load(jwks_url=address).require_serving()
+    for name in ("supabase_url", "jwks_url"):
+        with pytest.raises(ConfigurationError, match=f"^{name.upper()} must be https"):
+            load(**{name: "http://acme.supabase.co"}, supabase_jwt_secret=SECRET).require_serving()
+        load(**{name: "http://kong:8000"}, environment="development").require_serving()
+
+
+def test_the_key_for_the_page_may_be_any_public_one() -> None:
+    for key in (jwt.encode({"role": "anon"}, SECRET), "sb_publishable_0123456789", "a.b.c"):
+        assert load(supabase_anon_key=key).supabase_anon_key == key
 
 
 @pytest.mark.parametrize("name", ["supabase_jwt_secret", "probe_token"])

@@ -7,7 +7,7 @@ from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
-from app.api.auth import RequireAdmin
+from app.api.auth import Caller, RequireAdmin
 from app.api.problems import responses
 from app.api.query import QueryModel, documented, read_query
 from app.api.schema import JSON, TEXT, SchemaReports
@@ -36,9 +36,9 @@ def fix_routes(reports: SchemaReports, require_admin: RequireAdmin) -> APIRouter
         },
         openapi_extra=documented(FixQuery),
     )
-    async def fix(request: Request, deadline: Annotated[float, Depends(require_admin)]) -> Response:
+    async def fix(request: Request, caller: Annotated[Caller, Depends(require_admin)]) -> Response:
         query = read_query(FixQuery, request)
-        shared = await reports.get(fresh=query.refresh, deadline=deadline)
+        shared = await reports.get(fresh=query.refresh, deadline=caller.deadline)
         report = shared.value.report
         headers = {"Vary": "Accept"}
         if report.conformant is True and not report.fix.parts and not report.fix.decisions:

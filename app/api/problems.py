@@ -20,6 +20,7 @@ from app.errors import (
     DiagnosticsError,
     ForbiddenError,
     NoSuchPartError,
+    SigningKeysUnavailableError,
     UnauthenticatedError,
 )
 
@@ -44,6 +45,7 @@ KINDS: dict[type[DiagnosticsError], Kind] = {
     UnauthenticatedError: Kind(401, "unauthenticated", "Not signed in"),
     ForbiddenError: Kind(403, "forbidden", "Access denied"),
     NoSuchPartError: Kind(404, "no_such_part", "No such part"),
+    SigningKeysUnavailableError: Kind(503, "signing_keys_unavailable", "Signing keys out of reach"),
     AdminLookupError: Kind(503, "admin_lookup_failed", "Admin right could not be checked"),
     DatabaseTimeoutError: Kind(503, "database_timeout", "Database did not answer in time"),
     DatabaseUnavailableError: Kind(503, "database_unavailable", "Database out of reach"),

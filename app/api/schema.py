@@ -9,7 +9,7 @@ from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
-from app.api.auth import RequireAdmin
+from app.api.auth import Caller, RequireAdmin
 from app.api.problems import responses
 from app.api.query import QueryModel, documented, read_query
 from app.diagnostics import Diagnostics, SchemaReport
@@ -74,9 +74,9 @@ def schema_routes(reports: SchemaReports, require_admin_or_probe: RequireAdmin) 
         responses=_documented(),
         openapi_extra=documented(SchemaQuery),
     )
-    async def schema(request: Request, deadline: Annotated[float, Depends(require_admin_or_probe)]) -> Response:
+    async def schema(request: Request, caller: Annotated[Caller, Depends(require_admin_or_probe)]) -> Response:
         query = read_query(SchemaQuery, request)
-        shared = await reports.get(fresh=query.refresh, deadline=deadline)
+        shared = await reports.get(fresh=query.refresh, deadline=caller.deadline)
         rendered = shared.value
         status = 503 if query.fail_on is not None and rendered.report.conformant is not True else 200
         if _prefers_text(request):

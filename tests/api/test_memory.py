@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from app.api.auth import REMEMBERED_SECONDS, Authentication
+from app.api.auth import REMEMBERED_PROFILE_SECONDS, Authentication
+from app.api.tokens import VerifiedToken
 from app.demo.database import ADMIN_ID
 from app.errors import ForbiddenError, UnauthenticatedError
 from tests.api.service import claimed, token
@@ -30,7 +31,7 @@ def deadline() -> float:
 
 
 def authentication(profiles: Profiles, clock: Callable[[], float]) -> Authentication:
-    return Authentication(load(supabase_jwt_secret=SECRET), profiles.look_up, clock=clock)
+    return Authentication(load(supabase_jwt_secret=SECRET), None, profiles.look_up, clock=clock)
 
 
 @pytest.fixture
@@ -38,14 +39,14 @@ def now() -> list[float]:
     return [1_000_000.0]
 
 
-async def test_a_profile_is_asked_for_once_in_thirty_seconds_whatever_it_says(now: list[float]) -> None:
+async def test_a_profile_is_asked_for_once_in_fifteen_seconds_whatever_it_says(now: list[float]) -> None:
     profiles = Profiles(admin=True)
     checked = authentication(profiles, lambda: now[0])
     for _ in range(5):
         await checked.require_admin(token(SECRET), deadline())
     assert profiles.asked == 1
     profiles.admin = False
-    now[0] += REMEMBERED_SECONDS - 1
+    now[0] += REMEMBERED_PROFILE_SECONDS - 1
     await checked.require_admin(token(SECRET), deadline())
     now[0] += 2
     for _ in range(5):
@@ -59,13 +60,14 @@ async def test_a_token_is_not_remembered_past_its_end(now: list[float], monkeypa
     short = claimed(secret=SECRET, exp=int(now[0]) + 5)
     verified = []
 
-    def decode(*_arguments: object, **_options: object) -> dict[str, object]:
+    def verify(*_arguments: object) -> VerifiedToken:
         verified.append(now[0])
         if now[0] > 1_000_005:
             raise UnauthenticatedError("ended", presented=True)
-        return {"sub": ADMIN_ID, "role": "authenticated", "exp": 1_000_005, "app_metadata": {"role": "admin"}}
+        claims = {"role": "authenticated", "app_metadata": {"role": "admin"}}
+        return VerifiedToken(ADMIN_ID, 1_000_005, claims)
 
-    monkeypatch.setattr("app.api.auth.jwt.decode", decode)
+    monkeypatch.setattr("app.api.auth.verify", verify)
     checked = authentication(Profiles(admin=False), lambda: now[0])
     for _ in range(3):
         await checked.require_admin(short, deadline())
@@ -73,3 +75,26 @@ async def test_a_token_is_not_remembered_past_its_end(now: list[float], monkeypa
     now[0] += 16
     with pytest.raises(UnauthenticatedError):
         await checked.require_admin(short, deadline())
+
+
+async def test_who_stays_is_told_when_the_token_ends_or_the_right_is_lost(now: list[float]) -> None:
+    """What a stream asks every ten seconds: a lost right shows within thirty, and nobody is asked more often for it."""
+    profiles = Profiles(admin=True)
+    checked = authentication(profiles, lambda: now[0])
+    identity = await checked.require_admin(token(SECRET), deadline())
+    lost_at, told_at = now[0] + 1, None
+    while told_at is None:
+        now[0] += 10
+        profiles.admin = False
+        try:
+            await checked.require_still_admin(identity, deadline())
+        except ForbiddenError:
+            told_at = now[0]
+    assert told_at - lost_at < 30
+    assert profiles.asked == 2
+    profiles.admin = True
+    now[0] = identity.expires_at
+    await checked.require_still_admin(identity, deadline())
+    now[0] = identity.expires_at + 10
+    with pytest.raises(UnauthenticatedError):
+        await checked.require_still_admin(identity, deadline())
