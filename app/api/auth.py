@@ -25,7 +25,6 @@ from app.errors import (
     DatabaseTimeoutError,
     ForbiddenError,
     SigningKeysUnavailableError,
-    UnauthenticatedError,
 )
 from app.postgres.profiles import AdminLookup
 from app.settings import Settings
@@ -221,7 +220,7 @@ def _bearer(request: Request) -> str:
     """The one bearer credential of a request. Two Authorization headers are read differently by different parsers."""
     headers = request.headers.getlist("authorization")
     if not headers:
-        raise UnauthenticatedError("A bearer token is needed.", presented=False)
+        raise refused(presented=False)
     scheme, _, credential = headers[0].partition(" ")
     credential = credential.strip()
     if len(headers) > 1 or scheme.lower() != "bearer" or not credential or len(credential) > LONGEST_TOKEN:

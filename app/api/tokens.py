@@ -59,9 +59,9 @@ class VerifiedToken:
     claims: dict[str, Any]
 
 
-def refused() -> UnauthenticatedError:
+def refused(*, presented: bool = True) -> UnauthenticatedError:
     """The same for every bad token: the reason would tell a forger how far a forgery got."""
-    return UnauthenticatedError("The bearer token is not valid.", presented=True)
+    return UnauthenticatedError("A valid bearer token is needed.", presented=presented)
 
 
 def read_header(token: str) -> Header:

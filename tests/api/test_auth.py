@@ -1,9 +1,6 @@
 """Who gets in: admins by claim or by profile, the probe; nobody else, and no bad token is an error of ours."""
 
 import asyncio
-import base64
-import json
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -25,68 +22,35 @@ def service(project: Project) -> Iterator[Service]:
 ISSUER = "https://acme.supabase.co/auth/v1"
 
 
-def part(value: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-
-NOW = int(time.time())
-BAD_TOKENS = {
-    "no letter of a token": "-",
-    "not a token": "abc",
-    "three empty parts": "..",
-    "no signature": ".".join(claimed(iss=ISSUER).split(".")[:2]) + ".",
-    "alg none": f"{part({'alg': 'none', 'typ': 'JWT'})}.{claimed(iss=ISSUER).split('.')[1]}.",
-    "another secret": claimed(iss=ISSUER, secret="another-secret-of-at-least-32-bytes-0123"),
-    "another algorithm with our secret": claimed(iss=ISSUER, algorithm="HS384"),
-    "expired": claimed(iss=ISSUER, iat=NOW - 7200, exp=NOW - 3600),
-    "not yet valid": claimed(iss=ISSUER, nbf=NOW + 3600),
-    "issued in the future": claimed(iss=ISSUER, iat=NOW + 3600, exp=NOW + 7200),
-    "no end": claimed(iss=ISSUER, exp=None),
-    "no beginning": claimed(iss=ISSUER, iat=None),
-    "no subject": claimed(iss=ISSUER, sub=None),
-    "an empty subject": claimed(iss=ISSUER, sub="  "),
-    "no audience": claimed(iss=ISSUER, aud=None),
-    "another audience": claimed(iss=ISSUER, aud="anon"),
-    "no issuer": claimed(),
-    "another issuer": claimed(iss="https://evil.example/auth/v1"),
-    "an end that is no number": claimed(iss=ISSUER, exp="tomorrow"),
-    "an end beyond all time": claimed(iss=ISSUER, exp=float("inf")),
-    "a header of four thousand nested lists": base64.urlsafe_b64encode(b"[" * 4000).decode().rstrip("=") + ".e30.x",
-    "a payload that is no object": f"{part({'alg': 'HS256'})}.{part([1])}.x",
-    "letters from elsewhere": "é.é.é",
-    "too long": claimed(iss=ISSUER, filler="x" * 9000),
-    "two tokens": claimed(iss=ISSUER) + " " + claimed(iss=ISSUER),
-}
-
-
-@pytest.mark.parametrize("name", BAD_TOKENS)
-async def test_a_bad_token_is_401_with_a_challenge_and_one_body(service: Service, name: str) -> None:
-    headers = {"Authorization": f"Bearer {BAD_TOKENS[name]}".encode()}
-    answer = await asyncio.to_thread(service.get, PATH, headers=headers)
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"].startswith("Bearer ")
-    assert (answer.json()["code"], answer.json()["detail"]) == ("unauthenticated", "The bearer token is not valid.")
-
-
 async def test_no_credential_is_401_without_an_error_in_the_challenge(service: Service) -> None:
     answer = await asyncio.to_thread(service.get, PATH)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="runner-diagnostics"'
 
 
-async def test_another_scheme_or_two_headers_are_401(service: Service) -> None:
+async def test_only_one_authorization_header_of_the_bearer_scheme_is_a_credential(service: Service) -> None:
     good = claimed(iss=ISSUER)
-    for headers in (
-        [("Authorization", f"Basic {good}")],
-        [("Authorization", f"Bearer {good}"), ("Authorization", f"Bearer {good}")],
+    for headers, status in (
+        ([("Authorization", f"Bearer {good}")], 200),
+        ([("authorization", f"bearer  {good}")], 200),
+        ([("Authorization", f"Basic {good}")], 401),
+        ([("Authorization", good)], 401),
+        ([("Authorization", "Bearer")], 401),
+        ([("Authorization", f"Bearer {good}"), ("Authorization", f"Bearer {good}")], 401),
+        ([("Authorization", f"Bearer {good}"), ("Authorization", "")], 401),
+        ([("Authorization", "Basic eDp5"), ("Authorization", f"Bearer {good}")], 401),
+        ([("Proxy-Authorization", f"Bearer {good}")], 401),
+        ([("Cookie", f"access_token={good}; sb-access-token={good}")], 401),
+        ([("apikey", good)], 401),
     ):
         answer = await asyncio.to_thread(httpx.get, service.url + PATH, headers=headers)
-        assert answer.status_code == 401
+        assert answer.status_code == status, headers
 
 
 async def test_a_token_in_the_query_string_is_no_credential(service: Service) -> None:
-    answer = await asyncio.to_thread(service.get, f"{PATH}?access_token={claimed(iss=ISSUER)}")
-    assert answer.status_code == 401
+    for name in ("access_token", "token", "authorization", "jwt", "apikey"):
+        answer = await asyncio.to_thread(service.get, f"{PATH}?{name}={claimed(iss=ISSUER)}")
+        assert answer.status_code == 401
 
 
 async def test_an_admin_by_claim_gets_in(service: Service) -> None:
@@ -101,31 +65,6 @@ async def test_an_admin_by_profile_gets_in_and_a_user_does_not(service: Service)
         assert answer.status_code == 403
         assert "insufficient_scope" in answer.headers["www-authenticate"]
         assert answer.json()["error"] == "Access denied"
-
-
-@pytest.mark.parametrize(
-    "claims",
-    [
-        {"role": "service_role"},
-        {"role": "anon"},
-        {"role": None},
-        {"is_anonymous": True},
-        {"client_id": "an-oauth-client"},
-    ],
-)
-async def test_api_keys_anonymous_users_and_oauth_clients_are_no_admins(
-    service: Service, claims: dict[str, object]
-) -> None:
-    assert (await asyncio.to_thread(service.get, PATH, claimed(iss=ISSUER, **claims))).status_code == 403
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [{"role": "Admin"}, {"role": ["admin"]}, {"role": True}, {"role": None}, {}, "admin", None],
-)
-async def test_only_the_exact_value_at_the_exact_place_makes_an_admin(service: Service, metadata: object) -> None:
-    given = token(iss=ISSUER, sub=USER_ID, app_metadata=metadata, user_metadata={"role": "admin"})
-    assert (await asyncio.to_thread(service.get, PATH, given)).status_code == 403
 
 
 async def test_the_probe_gets_in_by_its_exact_token_alone(service: Service) -> None:
