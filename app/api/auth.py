@@ -8,7 +8,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import jwt
@@ -41,11 +41,11 @@ HMAC = "HS256"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a verified token says. `expires_at` is its `exp`, in Unix time."""
+    """What a verified token says. Only a user can be an admin. `expires_at` is its `exp`, in Unix time."""
 
     subject: str
-    admin_by_claim: bool
     user: bool
+    admin_by_claim: bool
     expires_at: float
 
 
@@ -89,36 +89,31 @@ class Authentication:
         when that cannot be told, and SigningKeysUnavailableError or DatabaseTimeoutError at the deadline, on the event
         loop's clock.
         """
-        identity = await self._identity(credential, deadline)
-        await self._require_right(identity, deadline)
+        digest = hashlib.sha256(credential.encode()).digest()
+        identity = self._identities.get(digest)
+        if identity is None:
+            identity = self._identities[digest] = await self._verified(credential, deadline)
+        if not identity.admin_by_claim:
+            await self._require_admin_by_profile(identity, deadline)
         return identity
 
     async def require_still_admin(self, identity: Identity, deadline: float) -> None:
         """Raises what `require_admin` would now raise for the same token; its signature is not verified again."""
         if self._clock() >= identity.expires_at + LEEWAY_SECONDS:
             raise refused()
-        await self._require_right(identity, deadline)
+        if not identity.admin_by_claim:
+            await self._require_admin_by_profile(identity, deadline)
 
-    async def _require_right(self, identity: Identity, deadline: float) -> None:
+    async def _require_admin_by_profile(self, identity: Identity, deadline: float) -> None:
         if not identity.user:
             raise ForbiddenError("Only a signed-in user who is an admin may have this.")
-        if identity.admin_by_claim:
-            return
         try:
             async with asyncio.timeout_at(deadline):
-                admin = await self._admin_by_profile(identity.subject)
+                admin = await self._is_admin_by_profile(identity.subject)
         except TimeoutError as error:
             raise DatabaseTimeoutError("The database did not answer in time.") from error
         if not admin:
             raise ForbiddenError("Only an admin may have this.")
-
-    async def _identity(self, token: str, deadline: float) -> Identity:
-        digest = hashlib.sha256(token.encode()).digest()
-        identity = self._identities.get(digest)
-        if identity is None:
-            identity = await self._verified(token, deadline)
-            self._identities[digest] = identity
-        return identity
 
     async def _verified(self, token: str, deadline: float) -> Identity:
         key = await self._key(read_header(token), deadline)
@@ -126,15 +121,13 @@ class Authentication:
             raise refused()
         verified = verify(token, key, self._expected)
         claims = verified.claims
-        return Identity(
-            subject=verified.subject,
-            admin_by_claim=self._is_admin_by_claim(claims),
-            # API keys are tokens of this kind too, and so are those of anonymous users and of OAuth clients.
-            user=claims.get("role") == "authenticated"
+        # API keys are tokens of this kind too, and so are those of anonymous users and of OAuth clients.
+        user = (
+            claims.get("role") == "authenticated"
             and claims.get("is_anonymous", False) is False
-            and "client_id" not in claims,
-            expires_at=verified.expires_at,
+            and "client_id" not in claims
         )
+        return Identity(verified.subject, user, user and self._is_admin_by_claim(claims), verified.expires_at)
 
     async def _key(self, header: Header, deadline: float) -> jwt.PyJWK | None:
         """Each kind of key verifies its own algorithm; None when there is none for what the token asks for.
@@ -157,7 +150,7 @@ class Authentication:
             value = value.get(part) if isinstance(value, dict) else None
         return isinstance(value, str) and value in self._values
 
-    async def _admin_by_profile(self, subject: str) -> bool:
+    async def _is_admin_by_profile(self, subject: str) -> bool:
         look_up = self._look_up
         if look_up is None:
             return False
@@ -176,8 +169,7 @@ async def _nothing_to_recheck() -> None:
     """The probe's token has no end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who was let in. `deadline`, on the event loop's clock, is when the whole request must be answered.
 
     For answers that outlast it: `expires_at` is the `exp` of the token in Unix time, None for the probe; `recheck`

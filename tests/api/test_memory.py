@@ -1,16 +1,18 @@
 """What is remembered of callers, and for how long, with a clock of the test's own."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable
 
 import pytest
+from starlette.requests import Request
 
-from app.api.auth import REMEMBERED_PROFILE_SECONDS, Authentication
+from app.api.auth import REMEMBERED_PROFILE_SECONDS, Authentication, RequireAdmin
 from app.api.tokens import VerifiedToken
 from app.demo.database import ADMIN_ID
 from app.errors import ForbiddenError, UnauthenticatedError
-from tests.api.service import claimed, token
+from tests.api.service import PROBE, claimed, token
 from tests.test_settings import SECRET, load
 
 
@@ -98,3 +100,25 @@ async def test_who_stays_is_told_when_the_token_ends_or_the_right_is_lost(now: l
     now[0] = identity.expires_at + 10
     with pytest.raises(UnauthenticatedError):
         await checked.require_still_admin(identity, deadline())
+
+
+async def test_a_route_learns_when_its_caller_ends_and_how_to_ask_again(now: list[float]) -> None:
+    profiles, settings = Profiles(admin=True), load(supabase_jwt_secret=SECRET, probe_token=PROBE)
+    checked = Authentication(settings, None, profiles.look_up, clock=lambda: now[0])
+    let_in = RequireAdmin(checked, settings, probe=True)
+
+    def request(credential: str) -> Request:
+        return Request({"type": "http", "headers": [(b"authorization", f"Bearer {credential}".encode())]})
+
+    end = int(time.time()) + 600
+    caller = await let_in(request(token(SECRET, exp=end)))
+    assert caller.expires_at == end
+    assert 0 < caller.deadline - asyncio.get_running_loop().time() <= settings.timeout_seconds
+    await caller.recheck()
+    profiles.admin = False
+    now[0] += REMEMBERED_PROFILE_SECONDS
+    with pytest.raises(ForbiddenError):
+        await caller.recheck()
+    probe = await let_in(request(PROBE))
+    assert probe.expires_at is None
+    await probe.recheck()
