@@ -1,13 +1,23 @@
 """A project's key endpoint on loopback, as it is on good days and on bad ones."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from app.demo.server import HOST
 
@@ -55,7 +65,10 @@ class KeyEndpoint:
 
 
 @contextmanager
-def key_endpoint(*keys: Any) -> Iterator[KeyEndpoint]:  # noqa: ANN401 - keys as they should be, and as they should not
+def key_endpoint(
+    *keys: Any,  # noqa: ANN401 - keys as they should be, and as they should not
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[KeyEndpoint]:
     endpoint = KeyEndpoint(keys=list(keys))
 
     class Handler(BaseHTTPRequestHandler):
@@ -76,7 +89,9 @@ def key_endpoint(*keys: Any) -> Iterator[KeyEndpoint]:  # noqa: ANN401 - keys as
             """Clients that go away are what half of these tests are about."""
 
     with Server((HOST, 0), Handler) as server:
-        endpoint.url = f"http://{HOST}:{server.server_port}"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        endpoint.url = f"{'http' if tls is None else 'https'}://{HOST}:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -85,6 +100,25 @@ def key_endpoint(*keys: Any) -> Iterator[KeyEndpoint]:  # noqa: ANN401 - keys as
             endpoint.closing.set()
             server.shutdown()
             thread.join(10)
+
+
+def certificate(directory: Path) -> Path:
+    """A file with a new certificate for loopback, signed by nobody else, and its key."""
+    private, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    made = (
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    file = directory / "certificate.pem"
+    file.write_bytes(
+        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + made.public_bytes(Encoding.PEM)
+    )
+    return file
 
 
 def _answer(handler: BaseHTTPRequestHandler, endpoint: KeyEndpoint) -> None:

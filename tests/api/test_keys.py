@@ -1,9 +1,11 @@
 """The project's keys: asked for seldom, kept through an outage, and each judged on its own. With a clock of our own."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from app.api.keys import (
 from app.demo.server import HOST, free_port
 from app.errors import SigningKeysUnavailableError
 from tests.api.issuer import PUBLIC_KEY_ALGORITHMS, base64url, key, new_key
-from tests.api.keys_server import PATH, Fault, KeyEndpoint, key_endpoint
+from tests.api.keys_server import PATH, Fault, KeyEndpoint, certificate, key_endpoint
 
 KEY = key("ES256")
 NAME = (KEY.kid, "ES256")
@@ -269,6 +271,22 @@ async def test_an_outage_is_over_with_the_next_answer(endpoint: KeyEndpoint) -> 
         clock.now += PAUSE_SECONDS
         assert await found(keys, ("new", "ES256"))
         assert not await found(keys)
+
+
+async def test_keys_come_only_from_who_can_prove_to_be_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    with key_endpoint(KEY.jwk, tls=context) as endpoint:
+        async with keys_of(endpoint) as keys:
+            with pytest.raises(SigningKeysUnavailableError):
+                await keys.find(*NAME)
+        assert endpoint.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        async with keys_of(endpoint) as keys:
+            assert await found(keys)
 
 
 async def test_the_log_says_that_keys_could_not_be_had_and_nothing_of_the_answer(
