@@ -1,12 +1,15 @@
 """From an empty cluster to a Supabase-like project with the runner's tables, recorded migrations and some activity."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import resources
 from typing import TypeAlias
 
 import asyncpg
 import sqlparse
 
+from app.demo.scripts import script
+from app.demo.seed import seed_past_day
 from app.demo.server import EmbeddedPostgres
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -14,7 +17,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 DATABASE = "postgres"
 OWNER = "postgres"
 LOGIN = "runner_diagnostics"
-LOGINS = (OWNER, LOGIN, "authenticator")
+API_LOGIN = "authenticator"
+LOGINS = (OWNER, LOGIN, API_LOGIN)
 ADMIN_ID = "00000000-0000-4000-8000-000000000001"
 ALL_MIGRATIONS = 3
 
@@ -41,7 +45,7 @@ async def create_roles(server: EmbeddedPostgres) -> None:
     """The roles of a Supabase project, once for a cluster; those that log in get the cluster's password."""
     connection: Connection = await asyncpg.connect(server.url())
     try:
-        await connection.execute(_text("sql", "1_roles.sql"))
+        await connection.execute(script("sql", "1_roles.sql"))
         for login in LOGINS:
             # ALTER ROLE takes no parameters; format() quotes what it is given.
             command = await connection.fetchval(
@@ -55,30 +59,44 @@ async def create_roles(server: EmbeddedPostgres) -> None:
 NO_DRIFT = Drift("everything is as documented")
 
 
-async def create_project(server: EmbeddedPostgres, *, database: str = DATABASE, drift: Drift = NO_DRIFT) -> None:
-    """Fill an empty database: Supabase's schemas, the platform's tables, the migrations with their record, activity."""
+async def create_project(
+    server: EmbeddedPostgres,
+    *,
+    database: str = DATABASE,
+    drift: Drift = NO_DRIFT,
+    active_until: datetime | None = None,
+) -> None:
+    """Fill an empty database: Supabase's schemas, the platform's tables, the migrations with their record, activity.
+
+    That is an hour of a few strategies. With `active_until` it is the day of many until then, where the third migration
+    is applied.
+    """
     connection: Connection = await asyncpg.connect(server.url(database=database))
     try:
-        await connection.execute(_text("sql", "2_supabase.sql"))
+        await connection.execute(script("sql", "2_supabase.sql"))
     finally:
         await connection.close()
     connection = await asyncpg.connect(server.url(OWNER, database))
     try:
-        await connection.execute(_text("sql", "3_platform.sql"))
+        await connection.execute(script("sql", "3_platform.sql"))
         for file in migration_files()[: drift.migrations]:
             await apply_migration(connection, file)
-        await connection.execute(_text("sql", "4_people.sql"))
-        ticks = "5_ticks.sql" if drift.migrations == ALL_MIGRATIONS else "5_legacy_ticks.sql"
-        await connection.execute(_text("sql", ticks))
+        await connection.execute(script("sql", "4_people.sql"))
+        if drift.migrations != ALL_MIGRATIONS:
+            await connection.execute(script("sql", "5_legacy_ticks.sql"))
+        elif active_until is None:
+            await connection.execute(script("sql", "5_ticks.sql"))
+        else:
+            await seed_past_day(connection, active_until)
         if drift.script is not None:
-            await connection.execute(_text("sql", drift.script))
+            await connection.execute(script("sql", drift.script))
     finally:
         await connection.close()
 
 
 async def apply_migration(connection: Connection, file: str) -> None:
     """Apply one migration and record it as the Supabase CLI does: its version, statements and name."""
-    text = _text("migrations", file)
+    text = script("migrations", file)
     version, _, name = file.removesuffix(".sql").partition("_")
     async with connection.transaction():
         await connection.execute(text)
@@ -94,7 +112,3 @@ def migration_files() -> list[str]:
     """The names of the demo's migrations, in their order."""
     folder = resources.files("app.demo") / "migrations"
     return sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-
-
-def _text(folder: str, file: str) -> str:
-    return (resources.files("app.demo") / folder / file).read_text(encoding="utf-8")
