@@ -6,12 +6,24 @@ import signal
 import socket
 import sys
 import time
+from datetime import UTC, datetime
 
 import jwt
 import uvicorn
 
-from app.demo.database import ADMIN_ID, DATABASE, DRIFTS, LOGIN, NO_DRIFT, Drift, create_project, create_roles
+from app.demo.database import (
+    ADMIN_ID,
+    API_LOGIN,
+    DATABASE,
+    DRIFTS,
+    LOGIN,
+    NO_DRIFT,
+    Drift,
+    create_project,
+    create_roles,
+)
 from app.demo.server import HOST, EmbeddedPostgres
+from app.demo.ticker import Ticker
 from app.errors import ConfigurationError
 from app.main import configure_logging, create_app
 from app.settings import Environment, LogFormat, LogLevel, Settings, load_settings
@@ -29,14 +41,16 @@ def run_demo(*, port: int, drift: str | None) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print("Starting a Postgres of its own ...", file=sys.stderr, flush=True)
     with EmbeddedPostgres() as server:
-        asyncio.run(_prepare(server, chosen))
+        now = datetime.now(UTC)
+        asyncio.run(_prepare(server, chosen, now))
         settings = demo_settings(server)
         configure_logging(settings)
-        service = _AnnouncedServer(
+        service = DemoServer(
             uvicorn.Config(
                 create_app(settings), host=HOST, port=port, http="h11", log_config=None, server_header=False
             ),
             _first_steps(settings, port, chosen),
+            Ticker(server.url(API_LOGIN), since=now),
         )
         try:
             service.run()
@@ -74,21 +88,27 @@ def admin_token(settings: Settings, *, now: float) -> str:
     return jwt.encode(claims, secret.get_secret_value(), algorithm="HS256")
 
 
-class _AnnouncedServer(uvicorn.Server):
-    """A server that says what to try once it listens."""
+class DemoServer(uvicorn.Server):
+    """A server that says what to try once it listens, and a runner beside it for as long as it runs."""
 
-    def __init__(self, config: uvicorn.Config, announcement: str) -> None:
+    def __init__(self, config: uvicorn.Config, announcement: str, ticker: Ticker) -> None:
         super().__init__(config)
         self._announcement = announcement
+        self._ticker = ticker
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._ticking = asyncio.create_task(self._ticker.run())
         print(self._announcement, flush=True)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ticking.cancel()
+        await super().shutdown(sockets)
 
-async def _prepare(server: EmbeddedPostgres, drift: Drift) -> None:
+
+async def _prepare(server: EmbeddedPostgres, drift: Drift, now: datetime) -> None:
     await create_roles(server)
-    await create_project(server, drift=drift)
+    await create_project(server, drift=drift, active_until=now)
 
 
 def _first_steps(settings: Settings, port: int, drift: Drift) -> str:
