@@ -145,7 +145,7 @@ class AccessProbe:
     async def _sample(self, rehearsal: Rehearsal, policy: SelectPolicy, relation: Relation) -> list[Row]:
         """By the key of the contract and, on a partitioned table, that of its partitions."""
         query = statement("tick_sample", {**self._keys(relation), "owner": policy.owner_column})
-        async with rehearsal.as_role(self._settings.reading_role):
+        async with rehearsal.as_role(self._settings.reading_role, row_security=False):
             found = await rehearsal.connection.fetch(query)
         return [Row(row["key"], row["second_key"], row["owner"]) for row in found]
 
@@ -175,7 +175,7 @@ class AccessProbe:
             yield Attempt(Caller.OTHER, role, user_claims(other), not_theirs)
         yield Attempt(Caller.INVENTED, role, user_claims(invented), some)
         if people.used:
-            obstacle = people.obstacle or (None if people.admin is not None else "no profile is an admin's")
+            obstacle = people.admin_obstacle or (None if people.admin is not None else "no profile is an admin's")
             yield Attempt(Caller.ADMIN_BY_PROFILE, role, user_claims(people.admin or invented), some, obstacle)
         yield Attempt(Caller.ADMIN_BY_CLAIM, role, admin_claims(self._invent(), self._settings), some)
         yield Attempt(Caller.ANONYMOUS, ANONYMOUS, anonymous_claims(), some)

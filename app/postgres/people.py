@@ -27,7 +27,8 @@ class Profile:
 class People:
     """Some users of one platform; `load` finds them.
 
-    `used` is whether profiles can make admins at all; `obstacle` is why they could not be read, None where they could.
+    `used` is whether profiles can make admins at all; `obstacle` is why they could not be read, `admin_obstacle` why an
+    admin could not be looked for. Each is None where nothing was in the way.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -40,6 +41,7 @@ class People:
         }
         self.used = settings.profile_table is not None
         self.obstacle: str | None = None
+        self.admin_obstacle: str | None = None
         self._users: tuple[Profile, ...] = ()
         self._admin: Profile | None = None
 
@@ -47,27 +49,28 @@ class People:
         """Two users who are no admins, and an admin. What cannot be read stays unknown, and `obstacle` says why."""
         if not self.used:
             return
-        query = statement("some_profile", self._identifiers)
         try:
-            async with rehearsal.as_role(self._role) as connection:
-                self._admin = await self._profile(connection, query, admin=True, beside=())
-                first = await self._profile(connection, query, admin=False, beside=())
-                second = await self._profile(connection, query, admin=False, beside=(first.id,)) if first else None
+            async with rehearsal.as_role(self._role, row_security=False) as connection:
+                self._users = await self._some_users(connection)
+                # Last, for where hardly anybody is an admin it reads all profiles, or runs out of time.
+                self._admin = await self._profile(connection, admin=True)
         except NO_SUCH_PROFILE:
             self.used = False
-        except (*IN_THE_WAY, ObstacleError):
-            self.obstacle = "the profiles could not be read in time"
+        except IN_THE_WAY:
+            self._obstruct("the profiles could not be read in time")
+        except ObstacleError as obstacle:
+            # The role was refused, or has changed on the way: nothing that was found counts.
+            self._users, self._admin = (), None
+            self._obstruct(str(obstacle))
         except asyncpg.PostgresError as error:
-            self.obstacle = f"the profiles could not be read ({error.sqlstate})"
-        else:
-            self._users = tuple(user for user in (first, second) if user is not None)
+            self._obstruct(f"the profiles could not be read ({error.sqlstate})")
 
     async def admins_among(self, rehearsal: Rehearsal, users: Iterable[uuid.UUID]) -> frozenset[uuid.UUID]:
         """Those of some users who are admins by their profile."""
         if not self.used or self.obstacle is not None:
             return frozenset()
         query = statement("admins_among", self._identifiers)
-        async with rehearsal.as_role(self._role):
+        async with rehearsal.as_role(self._role, row_security=False):
             return frozenset(row["id"] for row in await rehearsal.connection.fetch(query, list(users), self._values))
 
     @property
@@ -87,11 +90,22 @@ class People:
         """Another user who is no admin."""
         return next((other.id for other in self._users if other.id != user), None)
 
+    async def _some_users(self, connection: Connection) -> tuple[Profile, ...]:
+        first = await self._profile(connection, admin=False)
+        second = await self._profile(connection, admin=False, beside=(first.id,)) if first else None
+        return tuple(user for user in (first, second) if user is not None)
+
     async def _profile(
-        self, connection: Connection, query: str, *, admin: bool, beside: tuple[uuid.UUID, ...]
+        self, connection: Connection, *, admin: bool, beside: tuple[uuid.UUID, ...] = ()
     ) -> Profile | None:
+        query = statement("some_profile", self._identifiers)
         row = await connection.fetchrow(query, self._values, admin, list(beside))
         return Profile(row["id"], row["document"]) if row is not None else None
+
+    def _obstruct(self, reason: str) -> None:
+        """Users that were found before it are as good as ever."""
+        self.admin_obstacle = reason
+        self.obstacle = None if self._users else reason
 
 
 def user_claims(user: uuid.UUID) -> dict[str, Any]:

@@ -41,8 +41,13 @@ class Rehearsal:
         self._search_path = f"{quote_identifier(settings.database_schema)}, extensions"
 
     @asynccontextmanager
-    async def as_role(self, role: str | None, claims: Mapping[str, Any] | None = None) -> AsyncIterator[Connection]:
+    async def as_role(
+        self, role: str | None, claims: Mapping[str, Any] | None = None, *, row_security: bool = True
+    ) -> AsyncIterator[Connection]:
         """Become `role` (None stays as logged in) for the block. Raises ObstacleError when that is refused.
+
+        Without `row_security`, reading a table of which policies would hide rows raises InsufficientPrivilegeError: to
+        find the few that they show, all would be read.
 
         A function called in the block may have changed the role. Then whatever the block found is worth nothing:
         RoleChangedError is raised, now and from then on, and whoever holds the connection throws it away.
@@ -52,7 +57,7 @@ class Rehearsal:
         transaction = self.connection.transaction(readonly=True)
         await transaction.start()
         try:
-            expected = await self._become(role, claims)
+            expected = await self._become(role, claims, "on" if row_security else "off")
             # What the block raises ends the transaction, and with it any change of the role.
             yield self.connection
             self.spoiled = await self.connection.fetchval(statement("current_role")) != expected
@@ -61,9 +66,9 @@ class Rehearsal:
         if self.spoiled:
             raise RoleChangedError
 
-    async def _become(self, role: str | None, claims: Mapping[str, Any] | None) -> str:
+    async def _become(self, role: str | None, claims: Mapping[str, Any] | None, row_security: str) -> str:
         document = json.dumps(claims) if claims is not None else ""
-        settings = (self._search_path, self._timeout, self._lock_timeout, document, role or "none")
+        settings = (self._search_path, self._timeout, self._lock_timeout, document, role or "none", row_security)
         try:
             return str(await self.connection.fetchval(statement("rehearsal"), *settings))
         except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as error:

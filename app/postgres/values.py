@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import asyncpg
@@ -22,6 +23,19 @@ CHANGED = "the table changed meanwhile"
 Outcome: TypeAlias = tuple[str | None, Refusal | None]
 
 SHAPE_CHANGED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The statement that puts values to one column; `sees_rows` is whether no policy hides rows from the reader."""
+
+    query: str
+    column: str
+    sees_rows: bool
+
+    async def outcomes(self, connection: Connection, values: Sequence[str | None]) -> list[Outcome]:
+        rows = await connection.fetch(self.query, self.column, values, self.sees_rows)
+        return [(row["value"], None if row["accepted"] else FALSE) for row in rows]
 
 
 class ValueProbe:
@@ -47,14 +61,15 @@ class ValueProbe:
             if before is None and not _may_read(observation, relation):
                 before = f"{observation.wanted_role} may not read the table"
             if before is None:
-                results.append(await self._column(rehearsal, table, column))
+                sees_rows = not relation.row_security or _bypasses_row_security(observation)
+                results.append(await self._column(rehearsal, table, column, sees_rows=sees_rows))
             else:
                 results.append(AcceptedValues(table.name, column.name, obstacle=before))
         return tuple(results)
 
-    async def _column(self, rehearsal: Rehearsal, table: Table, column: Column) -> AcceptedValues:
+    async def _column(self, rehearsal: Rehearsal, table: Table, column: Column, *, sees_rows: bool) -> AcceptedValues:
         try:
-            return await self._tried(rehearsal, table, column)
+            return await self._tried(rehearsal, table, column, sees_rows=sees_rows)
         except IN_THE_WAY:
             return AcceptedValues(table.name, column.name, obstacle="the table is locked, or a CHECK takes too long")
         except SHAPE_CHANGED:
@@ -62,8 +77,8 @@ class ValueProbe:
         except ObstacleError as obstacle:
             return AcceptedValues(table.name, column.name, obstacle=str(obstacle))
 
-    async def _tried(self, rehearsal: Rehearsal, table: Table, column: Column) -> AcceptedValues:
-        query, values, shared = "", tuple[str | None, ...](), tuple[str, ...]()
+    async def _tried(self, rehearsal: Rehearsal, table: Table, column: Column, *, sees_rows: bool) -> AcceptedValues:
+        trial, values, shared = Trial("", column.name, sees_rows), tuple[str | None, ...](), tuple[str, ...]()
         try:
             async with rehearsal.as_role(self._role) as connection:
                 checks = await connection.fetchrow(self._checks, self._schema, table.name, column.name)
@@ -73,12 +88,12 @@ class ValueProbe:
                 mentioned = [literal for condition in conditions for literal in TEXT_LITERAL.findall(condition)]
                 values = (*candidates(column.values, (*mentioned, *checks["labels"])), None)
                 shared = tuple(checks["shared"])
-                query = self._query(table, conditions)
-                outcomes = await _outcomes(connection, query, column, values)
+                trial = Trial(self._query(table, conditions), column.name, sees_rows)
+                outcomes = await trial.outcomes(connection, values)
         except (*IN_THE_WAY, *SHAPE_CHANGED):
             raise
         except asyncpg.PostgresError:
-            outcomes = await self._one_by_one(rehearsal, query, column, values)
+            outcomes = await self._one_by_one(rehearsal, trial, values)
         return AcceptedValues(
             table.name,
             column.name,
@@ -88,15 +103,13 @@ class ValueProbe:
             shared_checks=shared,
         )
 
-    async def _one_by_one(
-        self, rehearsal: Rehearsal, query: str, column: Column, values: Sequence[str | None]
-    ) -> list[Outcome]:
+    async def _one_by_one(self, rehearsal: Rehearsal, trial: Trial, values: Sequence[str | None]) -> list[Outcome]:
         """Where one value raises, as with an enum, each is put to a statement of its own."""
         outcomes: list[Outcome] = []
         for value in values:
             try:
                 async with rehearsal.as_role(self._role) as connection:
-                    outcomes += await _outcomes(connection, query, column, [value])
+                    outcomes += await trial.outcomes(connection, [value])
             except IN_THE_WAY:
                 raise
             except asyncpg.PostgresError as error:
@@ -108,12 +121,12 @@ class ValueProbe:
         return statement("accepted_values", {"schema": self._schema, "table": table.name}, condition=condition)
 
 
-async def _outcomes(connection: Connection, query: str, column: Column, values: Sequence[str | None]) -> list[Outcome]:
-    rows = await connection.fetch(query, column.name, values)
-    return [(row["value"], None if row["accepted"] else FALSE) for row in rows]
-
-
 def _may_read(observation: Observation, relation: Relation) -> bool:
     """Without it, what Postgres raises says nothing about a value."""
     schema = observation.catalogue.schema
     return schema is not None and schema.usage and "SELECT" in relation.privileges
+
+
+def _bypasses_row_security(observation: Observation) -> bool:
+    reader = observation.catalogue.reading_role
+    return reader is not None and reader.bypasses_row_security
