@@ -1,5 +1,6 @@
 """A Postgres of its own for the demo and the tests: on loopback only, with passwords, gone when it is stopped."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -36,23 +37,35 @@ SETTINGS = {
 class EmbeddedPostgres:
     """A cluster in a temporary directory: 16 or 18 from the wheel, or any other version by its `binaries`.
 
-    A context manager; leaving it stops the server and removes the directory.
+    A context manager; leaving it stops the server and removes the directory. With `kept` it is that directory, which
+    stays, and is started again where it already holds a cluster.
     """
 
-    def __init__(self, version: int = 18, *, binaries: Path | None = None, port: int | None = None) -> None:
+    def __init__(
+        self,
+        version: int = 18,
+        *,
+        binaries: Path | None = None,
+        port: int | None = None,
+        kept: Path | None = None,
+    ) -> None:
         self.port = port or free_port()
         self.password = secrets.token_urlsafe(18)
         self._system_user = _system_user()
         self._binaries = binaries or _wheel_binaries(version)
-        self._directory = Path(tempfile.mkdtemp(prefix="runner-diagnostics-"))
+        self._kept = kept is not None
+        self._directory = kept or Path(tempfile.mkdtemp(prefix="runner-diagnostics-"))
         self._data = self._directory / "data"
 
     def __enter__(self) -> Self:
         try:
-            self._initialise()
+            if self._data.exists():
+                self._take_over()
+            else:
+                self._initialise()
             self.start()
         except BaseException:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            self._clear_away()
             raise
         return self
 
@@ -62,7 +75,7 @@ class EmbeddedPostgres:
         try:
             self.stop()
         finally:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            self._clear_away()
 
     def start(self) -> None:
         """Start the server and wait until it accepts connections. Raises ConfigurationError with the server's log."""
@@ -83,18 +96,34 @@ class EmbeddedPostgres:
     def url(self, user: str = SUPERUSER, database: str = "postgres", password: str | None = None) -> str:
         return f"postgresql://{user}:{password or self.password}@{HOST}:{self.port}/{database}"
 
+    def _clear_away(self) -> None:
+        if not self._kept:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _take_over(self) -> None:
+        """Of a kept cluster: its password, and nobody who was killed before he could stop it."""
+        self.password = self._password_file.read_text()
+        with contextlib.suppress(ConfigurationError):
+            self.stop()
+
+    @property
+    def _password_file(self) -> Path:
+        return self._directory / "password"
+
     def _initialise(self) -> None:
-        password_file = self._directory / "password"
-        password_file.write_text(self.password)
+        self._directory.mkdir(exist_ok=True)
+        self._password_file.touch(mode=0o600)
+        self._password_file.write_text(self.password)
         if self._system_user is not None:
             shutil.chown(self._directory, self._system_user)
-            shutil.chown(password_file, self._system_user)
+            shutil.chown(self._password_file, self._system_user)
         self._run(
             "initdb",
-            *("--auth=scram-sha-256", f"--pwfile={password_file}", f"--username={SUPERUSER}"),
+            *("--auth=scram-sha-256", f"--pwfile={self._password_file}", f"--username={SUPERUSER}"),
             *("--encoding=UTF8", "--locale=C", "--no-sync", f"--pgdata={self._data}"),
         )
-        password_file.unlink()
+        if not self._kept:
+            self._password_file.unlink()
 
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of Postgres's programs. Files, not pipes: a server that pg_ctl starts would keep a pipe open."""
