@@ -1,5 +1,9 @@
-"""`make bench`: the ratios as one table, and the facts of the machine that they depend on."""
+"""`make bench`: the ratios as one table, and the facts of the machine that they depend on.
 
+`make bench ARGS='--only ticks'` measures on the database of ten million ticks alone, `--only service` all but that.
+"""
+
+import argparse
 import asyncio
 import os
 import platform
@@ -15,6 +19,8 @@ import uvloop
 
 from app.demo.server import HOST
 from app.postgres.pool import Connection
+from bench.constant import measure_constancy
+from bench.kept import KeptTicks, default_cache, kept_ticks
 from bench.load import LoadGenerator
 from bench.ratios import Batch, Comparison, Measurement, Unit, measure, print_table
 from bench.replay import Statement, record, replay
@@ -35,14 +41,39 @@ IMPORTS = "import asyncpg, msgspec, pydantic_settings, rich.text, typer"
 
 
 def main() -> None:
+    arguments = _arguments()
     # What others take of the machine widens the spread, and moves the medians when it is a lot.
     waiting, _, _ = os.getloadavg()
-    load = LoadGenerator()
-    with set_stage() as stage:
-        measurements = uvloop.run(_measure_all(stage, load))
-        machine = _machine(stage)
-    busiest = f"The load generator took at most {load.busiest:.0%} of a core."
-    print_table(measurements, [machine, f"Load average before the start: {waiting:.1f}. {busiest}"])
+    measurements, notes = [], [f"Load average before the start: {waiting:.1f}."]
+    if arguments.only != "ticks":
+        load = LoadGenerator()
+        with set_stage() as stage:
+            measurements += uvloop.run(_measure_all(stage, load))
+            notes.append(_machine(stage))
+        notes.append(f"The load generator took at most {load.busiest:.0%} of a core.")
+    if arguments.only != "service":
+        with kept_ticks(arguments.cache) as ticks:
+            measurements += uvloop.run(measure_constancy(ticks))
+            notes.append(_built(ticks))
+    print_table(measurements, notes)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=("service", "ticks"), help="one part of the table")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(os.environ.get("BENCH_CACHE") or default_cache()),
+        help="where the databases with many ticks are kept (BENCH_CACHE, %(default)s)",
+    )
+    return parser.parse_args()
+
+
+def _built(ticks: KeptTicks) -> str:
+    if ticks.built_in is None:
+        return "The databases with many ticks were there already."
+    return f"The databases with many ticks were built in {ticks.built_in:.0f} seconds."
 
 
 async def _measure_all(stage: Stage, load: LoadGenerator) -> list[Measurement]:
