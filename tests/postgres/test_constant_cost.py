@@ -21,7 +21,7 @@ from tests.postgres.test_access import TICKS, access
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
 
 # A sample of 200, then at most twelve rows by key for each caller. Far below what one look at a whole table would be.
-MOST_ROWS = 300
+MOST_ROWS = 600
 # Each row by itself: a page of the table, and the way down an index to it.
 MOST_BUFFERS = 2500
 COUNTS = (0, 1_000, 200_000)
@@ -59,6 +59,8 @@ insert into parted select * from strategy_tick_runs;
 drop table strategy_tick_runs;
 alter table parted rename to strategy_tick_runs;
 alter table strategy_tick_runs add primary key ({key});
+alter table strategy_tick_runs add foreign key (strategy_run_id) references strategy_runs (id) on delete set null;
+alter table strategy_tick_runs add foreign key (user_id) references user_profiles (id) on delete cascade;
 alter table strategy_tick_runs enable row level security;
 create policy "Users read their own ticks, admins all" on strategy_tick_runs for select to authenticated using (
   (select auth.uid()) = user_id
