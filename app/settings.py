@@ -86,7 +86,23 @@ class Settings(ContractSettings):
     probe_token: SecretStr | None = None
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
+    enable_strategy_runner: bool | None = None
+
     report_cache_ms: int = Field(default=2000, ge=0, le=600_000)
+
+    status_grace_min_seconds: int = Field(default=60, ge=1, le=86_400)
+    status_grace_share: float = Field(default=0.25, ge=0, le=10)
+    status_grace_max_seconds: int = Field(default=900, ge=1, le=86_400)
+    status_horizon_periods: int = Field(default=3, ge=1, le=100)
+    status_horizon_min_seconds: int = Field(default=3600, ge=60, le=86_400)
+    status_horizon_max_seconds: int = Field(default=86_400, ge=60, le=604_800)
+    status_silence_periods: int = Field(default=3, ge=1, le=100)
+    status_error_streak: int = Field(default=3, ge=1, le=30)
+    status_not_working_ticks: int = Field(default=3, ge=1, le=30)
+    status_error_rate: float = Field(default=0.1, ge=0, le=1)
+    status_error_rate_ticks: int = Field(default=20, ge=1)
+    status_lock_periods: int = Field(default=2, ge=1, le=100)
+    status_lock_min_seconds: int = Field(default=600, ge=1, le=86_400)
 
     environment: Environment = Environment.PRODUCTION
     log_level: LogLevel = LogLevel.INFO

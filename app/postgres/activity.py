@@ -1,0 +1,324 @@
+"""Reading what the runner does: one snapshot, one clock, and sections that fail alone."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from app.postgres.pool import Connection, Database
+from app.postgres.sections import SectionReader
+from app.postgres.statements import statement
+from app.runner.figures import Window
+from app.runner.model import (
+    BLOCKED,
+    ERROR,
+    OK,
+    Activity,
+    Ahead,
+    BucketCount,
+    History,
+    Lock,
+    NewestTick,
+    PausedUser,
+    Reading,
+    Run,
+    Runs,
+    Section,
+    Slots,
+    SlotWord,
+    Thresholds,
+    Tick,
+    WindowCounts,
+    history_of,
+)
+from app.runner.schedule import beyond_horizon
+from app.runner.slots import WORD_BITS, lookback
+from app.runner.timeframes import LEAD
+from app.settings import Settings
+
+MOST_STORED_RUNS = 500
+WORD_MASK = (1 << WORD_BITS) - 1
+
+# Of the time of a request, what one statement may take of it: a scan of a long window is worth more than a fifth.
+STATEMENT_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class GridSlots:
+    """The last `number` slots of every run, no further back than `longest`."""
+
+    number: int
+    longest: timedelta
+
+
+class ActivityReader:
+    """Reads what verdicts and figures are made of. It judges nothing."""
+
+    def __init__(self, database: Database, settings: Settings, thresholds: Thresholds) -> None:
+        self._database = database
+        self._thresholds = thresholds
+        self._schema = settings.database_schema
+        self._role = settings.reading_role
+        self._seconds = settings.timeout_seconds
+
+    async def read(self, *, window: Window | None = None, grid: GridSlots | None = None) -> Reading:
+        """What every verdict needs, and beside it the figures of a window, or the slots of a grid.
+
+        Raises DatabaseUnavailableError, DatabaseTimeoutError, or DatabaseError for a transaction that was refused.
+        """
+        # The answer is worth nothing after the time is up, so it must be there a little before.
+        deadline = asyncio.get_running_loop().time() + self._seconds * 0.95
+        seconds = self._seconds * STATEMENT_SHARE
+        async with self._database.connection() as connection, self._database.transaction(connection):
+            as_of = await connection.fetchval(statement("as_of"), f"{int(seconds * 1000)}ms")
+            if not await self._became_reader(connection):
+                error = f"the login cannot become {self._role}; see /api/runner/schema"
+                reader = SectionReader(connection, deadline, seconds)
+                for section in Section:
+                    reader.fail(section, error)
+                return Reading(as_of, reader.results)
+            return await _Transaction(
+                SectionReader(connection, deadline, seconds), self._schema, as_of, self._thresholds
+            ).read(window, grid)
+
+    async def _became_reader(self, connection: Connection) -> bool:
+        if self._role is None:
+            return True
+        try:
+            async with connection.transaction():
+                await connection.fetchval(statement("assume_role"), self._role)
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError):
+            return False
+        return True
+
+
+class _Transaction:
+    """One reading under way."""
+
+    def __init__(self, reader: SectionReader, schema: str, as_of: datetime, thresholds: Thresholds) -> None:
+        self._reader = reader
+        self._identifiers = {"schema": schema}
+        self._schema = schema
+        self._as_of = as_of
+        self._thresholds = thresholds
+
+    async def read(self, window: Window | None, grid: GridSlots | None) -> Reading:
+        """The sections that decide come first, so that those of a long window cannot take their time."""
+        runs = await self._runs()
+        locks = await self._locks()
+        paused_users = await self._paused_users()
+        ahead = await self._ahead()
+        newest = await self._newest() if window is not None else None
+        activity = await self._activity(runs)
+        stored = await self._stored(runs, activity)
+        slots = await self._slots(runs, window, grid)
+        ticks = await self._ticks(window) if window is not None else None
+        latencies, series = await self._series(window) if window is not None else (None, None)
+        return Reading(
+            as_of=self._as_of,
+            sections=self._reader.results,
+            runs=runs,
+            locks=locks,
+            paused_users=paused_users,
+            newest=newest,
+            ahead=ahead,
+            activity=activity,
+            stored=stored,
+            slots=slots,
+            ticks=ticks,
+            latencies=latencies,
+            series=series,
+        )
+
+    async def _fetch(self, section: Section, name: str, *arguments: object) -> Sequence[Any] | None:
+        return await self._reader.fetch(section, statement(name, self._identifiers), *arguments)
+
+    async def _runs(self) -> Runs | None:
+        counts = await self._fetch(Section.RUNS, "run_counts")
+        if counts is None:
+            return None
+        rows = await self._fetch(Section.RUNS, "runs", self._as_of)
+        complete = rows is not None
+        if rows is None:
+            rows = await self._fetch(Section.RUNS, "runs_before_unification", self._as_of)
+        if rows is None:
+            return None
+        return Runs({row["status"]: row["number"] for row in counts}, tuple(Run(**row) for row in rows), complete)
+
+    async def _locks(self) -> tuple[Lock, ...] | None:
+        rows = await self._fetch(Section.LOCKS, "locks")
+        return tuple(Lock(**row) for row in rows) if rows is not None else None
+
+    async def _paused_users(self) -> tuple[PausedUser, ...] | None:
+        rows = await self._fetch(Section.RISK, "paused_users", self._as_of)
+        return tuple(PausedUser(**row) for row in rows) if rows is not None else None
+
+    async def _ahead(self) -> Ahead | None:
+        rows = await self._fetch(Section.AHEAD, "ticks_ahead", self._as_of)
+        return Ahead(len(rows), tuple(row["id"] for row in rows[:5])) if rows is not None else None
+
+    async def _newest(self) -> NewestTick | None:
+        rows = await self._fetch(Section.NEWEST, "newest_tick", self._as_of)
+        return NewestTick(**rows[0]) if rows else None
+
+    async def _activity(self, runs: Runs | None) -> Activity | None:
+        if runs is None:
+            self._reader.fail(Section.ACTIVITY, "the runs could not be read")
+            return None
+        start = self._as_of - self._thresholds.horizon(runs.active)
+        ids, users = [run.id for run in runs.judged], [run.user_id for run in runs.judged]
+        rows = await self._fetch(Section.ACTIVITY, "activity", self._as_of, start, ids, users)
+        if rows is None:
+            return None
+        own = [row for row in rows if row["number"] is not None and not row["is_foreign"]]
+        histories = await self._histories(runs.judged, own, start)
+        if histories is None:
+            return None
+        by_status: Counter[str] = Counter()
+        foreign: Counter[UUID] = Counter()
+        for row in rows:
+            by_status[row["status"]] += row["within"]
+            if row["is_foreign"]:
+                foreign[ids[row["number"] - 1]] += row["number_of_ticks"]
+        return Activity(
+            histories=histories,
+            by_status=+by_status,
+            foreign=foreign,
+            others_newest_at=max((row["newest_at"] for row in rows if row["number"] is None), default=None),
+        )
+
+    async def _histories(
+        self, judged: Sequence[Run], rows: Iterable[Mapping[str, Any]], start: datetime
+    ) -> dict[UUID, History] | None:
+        """Of a run whose newest tick is an ok, all is known. What came after it is read for the others."""
+        newest: dict[int, dict[str, datetime]] = defaultdict(dict)
+        for row in rows:
+            newest[row["number"]][row["status"]] = row["newest_at"]
+        histories, unsettled = {}, []
+        for number, by_status in newest.items():
+            last = max(by_status.values())
+            if by_status.get(OK) == last and by_status.get(ERROR) != last:
+                histories[judged[number - 1].id] = History(last, OK, newest_ok_at=last)
+            else:
+                unsettled.append((judged[number - 1], by_status.get(OK)))
+        if not unsettled:
+            return histories
+        tails = await self._fetch(
+            Section.ACTIVITY,
+            "tails",
+            self._as_of,
+            [run.id for run, _ in unsettled],
+            [run.user_id for run, _ in unsettled],
+            [ok_at or start for _, ok_at in unsettled],
+        )
+        if tails is None:
+            return None
+        by_number = defaultdict(list)
+        for row in tails:
+            by_number[row["number"]].append(row)
+        for number, (run, ok_at) in enumerate(unsettled, start=1):
+            histories[run.id] = _history(by_number[number], ok_at)
+        return histories
+
+    async def _stored(self, runs: Runs | None, activity: Activity | None) -> dict[UUID, History] | None:
+        if runs is None or activity is None:
+            self._reader.fail(Section.STORED, "the runs or their activity could not be read")
+            return None
+        horizon = self._thresholds.horizon(runs.active)
+        wanted = [
+            run
+            for run in runs.judged
+            if run.id not in activity.histories or beyond_horizon(run, horizon, self._thresholds)
+        ]
+        # Those that nothing else tells of come first; a short one without a tick in the horizon is overdue anyway.
+        wanted.sort(key=lambda run: (not beyond_horizon(run, horizon, self._thresholds), run.id))
+        if len(wanted) > MOST_STORED_RUNS and beyond_horizon(wanted[MOST_STORED_RUNS], horizon, self._thresholds):
+            self._reader.fail(Section.STORED, f"more than {MOST_STORED_RUNS} runs have ticks beyond the horizon")
+            return None
+        wanted = wanted[:MOST_STORED_RUNS]
+        rows: Sequence[Any] | None = ()
+        ids, users = [run.id for run in wanted], [run.user_id for run in wanted]
+        rows = await self._fetch(Section.STORED, "stored_ticks", self._as_of, ids, users, self._schema)
+        if rows is None:
+            return None
+        ticks = defaultdict(list)
+        for row in rows:
+            ticks[ids[row["number"] - 1]].append(Tick(row["scheduled_at"], row["status"], row["reason"]))
+        return {run: history for run, some in ticks.items() if (history := history_of(some)) is not None}
+
+    async def _slots(self, runs: Runs | None, window: Window | None, grid: GridSlots | None) -> Slots | None:
+        if runs is None:
+            self._reader.fail(Section.SLOTS, "the runs could not be read")
+            return None
+        active = runs.active
+        arrays = ([run.id for run in active], [run.user_id for run in active], [run.period for run in active])
+        if grid is not None:
+            start = self._as_of - lookback(active, grid.number + 1, grid.longest) - LEAD
+            rows = await self._fetch(Section.SLOTS, "slot_outcomes", self._as_of, start, *arrays, grid.number)
+        elif window is not None:
+            start = self._as_of - window.length - LEAD
+            rows = await self._fetch(Section.SLOTS, "served_slots", self._as_of, start, *arrays)
+        else:
+            return None
+        if rows is None:
+            return None
+        words = defaultdict(list)
+        for row in rows:
+            words[active[row["number"] - 1].id].append(_word(row))
+        return words
+
+    async def _ticks(self, window: Window) -> WindowCounts | None:
+        rows = await self._fetch(Section.TICKS, "window_counts", self._as_of, self._as_of - window.length)
+        if rows is None:
+            return None
+        by_kind = defaultdict(list)
+        for row in rows:
+            by_kind[row["kind"]].append(row)
+        return WindowCounts(
+            by_status={row["name"]: row["number"] for row in by_kind["status"]},
+            by_signal={row["name"]: row["number"] for row in by_kind["signal"]},
+            by_delay={row["ms"]: row["number"] for row in by_kind["delay"]},
+            reasons=tuple((row["name"], row["number"]) for row in by_kind["reason"]),
+        )
+
+    async def _series(self, window: Window) -> tuple[dict[int, int] | None, tuple[BucketCount, ...] | None]:
+        start = self._as_of - window.length
+        rows = await self._fetch(Section.SERIES, "window_series", self._as_of, start, window.bucket)
+        if rows is None:
+            return None, None
+        latencies = {row["latency_ms"]: row["number"] for row in rows if row["bucket"] is None}
+        counts = (row for row in rows if row["bucket"] is not None)
+        return latencies, tuple(
+            BucketCount(row["bucket"], row["status"], row["latency_ms"], row["number"]) for row in counts
+        )
+
+
+def _history(rows: Sequence[Mapping[str, Any]], newest_ok_at: datetime | None) -> History:
+    """What the ticks after the newest ok, grouped by status, say; an error counts as the last of its moment."""
+    if not rows and newest_ok_at is not None:
+        # Nothing came after it, but an error at the same moment: `history_of` says the same.
+        return History(newest_ok_at, ERROR, newest_ok_at=newest_ok_at)
+    newest = max(rows, key=lambda row: (row["newest_at"], row["status"] == ERROR, row["status"]))
+    by_status = {row["status"]: row for row in rows}
+    errors = by_status.get(ERROR)
+    return History(
+        newest_at=newest["newest_at"],
+        newest_status=newest["status"],
+        newest_reason=newest["reason"],
+        newest_ok_at=newest_ok_at,
+        tail=sum(row["number_of_ticks"] for row in rows),
+        tail_errors=errors["number_of_ticks"] if errors is not None else 0,
+        tail_blocked=by_status[BLOCKED]["number_of_ticks"] if BLOCKED in by_status else 0,
+        first_error_at=errors["first_at"] if errors is not None else None,
+    )
+
+
+def _word(row: Mapping[str, Any]) -> SlotWord:
+    """Bits that Postgres counts as signed, and none where nothing was found."""
+    served, ok, blocked, error = ((row.get(name) or 0) & WORD_MASK for name in ("served", "ok", "blocked", "error"))
+    return SlotWord(row["word"], served, ok, blocked, error)

@@ -1,0 +1,93 @@
+"""Statements of one transaction that fail alone: each behind a savepoint, and none beyond the time of all."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+
+from app.postgres.faults import IN_THE_WAY
+from app.postgres.pool import Connection
+from app.postgres.statements import statement
+from app.runner.model import Section, SectionResult
+
+# Below this, starting one more statement would only cost the time in which the answer could still be given.
+LEAST_SECONDS = 0.1
+
+TABLES = {
+    Section.RUNS: "strategy_runs",
+    Section.LOCKS: "strategy_locks",
+    Section.RISK: "strategy_risk_state",
+}
+TICKS = "strategy_tick_runs"
+
+_SENTENCES: Mapping[type[Exception], str] = {
+    asyncpg.UndefinedColumnError: "{table} lacks a column that is read; /api/runner/schema says which",
+    asyncpg.UndefinedTableError: "{table} does not exist; see /api/runner/schema",
+    asyncpg.InvalidSchemaNameError: "the schema does not exist; see /api/runner/schema",
+    asyncpg.InsufficientPrivilegeError: "the reading role may not read {table}; see /api/runner/schema",
+    asyncpg.LockNotAvailableError: "{table} is locked",
+    asyncpg.QueryCanceledError: "reading {table} took too long",
+}
+
+
+class SectionReader:
+    """Reads sections on a connection whose transaction has begun, until a deadline on the event loop's clock."""
+
+    def __init__(self, connection: Connection, deadline: float, statement_seconds: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+        self._statement_seconds = statement_seconds
+        self._locked: set[str] = set()
+        self.results: dict[Section, SectionResult] = {}
+
+    async def fetch(self, section: Section, query: str, *arguments: object) -> Sequence[Any] | None:
+        """The rows; None when they cannot be had, and `results` says why. Several statements add up in one section.
+
+        Raises what a lost connection raises.
+        """
+        table = TABLES.get(section, TICKS)
+        started = time.perf_counter()
+        rows, error = None, await self._obstacle(table)
+        if error is None:
+            try:
+                # A savepoint: what fails here leaves the transaction as it was.
+                async with self._connection.transaction():
+                    rows = await self._connection.fetch(query, *arguments)
+            except asyncpg.PostgresError as raised:
+                error = _sentence(raised, table)
+                if isinstance(raised, IN_THE_WAY[0]):
+                    # What is locked now is locked for the next statement, too, and would cost its wait again.
+                    self._locked.add(table)
+        self._note(section, started, error)
+        return rows
+
+    def fail(self, section: Section, error: str) -> None:
+        """Say of a section that it, or a part of it, could not be read."""
+        before = self.results.get(section)
+        self.results[section] = SectionResult(before.duration_ms if before is not None else 0, error)
+
+    async def _obstacle(self, table: str) -> str | None:
+        if table in self._locked:
+            return f"{table} is locked"
+        left = self._deadline - asyncio.get_running_loop().time()
+        if left < LEAST_SECONDS:
+            return "there was no time left for it"
+        if left < self._statement_seconds:
+            await self._connection.fetchval(statement("statement_timeout"), f"{int(left * 900)}ms")
+        return None
+
+    def _note(self, section: Section, started: float, error: str | None) -> None:
+        before = self.results.get(section)
+        taken = round((time.perf_counter() - started) * 1000)
+        if before is not None:
+            taken, error = taken + before.duration_ms, error or before.error
+        self.results[section] = SectionResult(taken, error)
+
+
+def _sentence(error: asyncpg.PostgresError, table: str) -> str:
+    for kind, sentence in _SENTENCES.items():
+        if isinstance(error, kind):
+            return sentence.format(table=table)
+    return f"the database refused to read {table} (SQLSTATE {error.sqlstate or 'unknown'})"

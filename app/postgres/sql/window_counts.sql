@@ -1,0 +1,39 @@
+-- The window's ticks by what they say and by their delay, in whole milliseconds. The first grouping makes few groups, so
+-- that it can run in parallel; those of the answer are made of them. Of the reasons only the ten most frequent.
+-- $1 asOf, $2 the window's start.
+with exact as materialized (
+  select
+    tick.status, tick.signal, pg_catalog.left(tick.reason, 200) as reason,
+    pg_catalog.date_trunc(
+      'milliseconds', case when pg_catalog.isfinite(tick.finished_at) then tick.finished_at - tick.scheduled_at end
+    ) as delay,
+    pg_catalog.count(*) as number
+  from :"schema".strategy_tick_runs as tick
+  where tick.scheduled_at > $2 and tick.scheduled_at <= $1
+  group by tick.status, tick.signal, reason, delay
+)
+select 'status' as kind, coalesce(exact.status, 'null') as name, null::bigint as ms, pg_catalog.sum(exact.number)::bigint as number
+from exact
+group by exact.status
+union all
+select 'signal', exact.signal, null, pg_catalog.sum(exact.number)::bigint
+from exact
+where exact.signal is not null
+group by exact.signal
+union all
+select 'delay', null, delay.ms, pg_catalog.sum(delay.number)::bigint
+from (
+  select greatest((pg_catalog.date_part('epoch', exact.delay) * 1000)::bigint, 0) as ms, exact.number
+  from exact
+  where exact.delay is not null
+) as delay
+group by delay.ms
+union all
+(
+  select 'reason', exact.reason, null, pg_catalog.sum(exact.number)::bigint as number
+  from exact
+  where exact.reason is not null
+  group by exact.reason
+  order by number desc, exact.reason collate "C"
+  limit 10
+)

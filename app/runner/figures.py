@@ -1,0 +1,120 @@
+"""Figures from grouped counts: percentiles, and a series of buckets that tile the window."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from app.runner.model import BLOCKED, ERROR, OK, SKIPPED, BucketCount
+from app.runner.timeframes import EPOCH
+
+
+class Window(StrEnum):
+    """The windows figures can be asked for."""
+
+    QUARTER = "15m"
+    HOUR = "1h"
+    QUARTER_DAY = "6h"
+    DAY = "24h"
+    WEEK = "7d"
+
+    @property
+    def length(self) -> timedelta:
+        return _WINDOWS[self][0]
+
+    @property
+    def bucket(self) -> timedelta:
+        """The width of a bucket of the series; buckets begin at multiples of it since the epoch."""
+        return _WINDOWS[self][1]
+
+
+_WINDOWS = {
+    Window.QUARTER: (timedelta(minutes=15), timedelta(seconds=15)),
+    Window.HOUR: (timedelta(hours=1), timedelta(minutes=1)),
+    Window.QUARTER_DAY: (timedelta(hours=6), timedelta(minutes=5)),
+    Window.DAY: (timedelta(hours=24), timedelta(minutes=15)),
+    Window.WEEK: (timedelta(days=7), timedelta(hours=2)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Milliseconds by nearest rank: the least value that at least that share of the values does not exceed.
+
+    `count` is the number of values; the others are None where there is none.
+    """
+
+    count: int
+    p50: int | None
+    p95: int | None
+    p99: int | None
+    max: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Ticks of the window scheduled in [at, at + width). `p95` is that of their latencies, in ms, within 5 % above."""
+
+    at: datetime
+    ok: int
+    skipped: int
+    blocked: int
+    error: int
+    p95: int | None
+
+
+def distribution(counts: Iterable[tuple[int, int]]) -> Distribution:
+    """Of values and how often each occurs, in any order."""
+    ordered = sorted(counts)
+    return Distribution(
+        count=sum(count for _, count in ordered),
+        p50=percentile(ordered, 50),
+        p95=percentile(ordered, 95),
+        p99=percentile(ordered, 99),
+        max=ordered[-1][0] if ordered else None,
+    )
+
+
+def percentile(ordered: Iterable[tuple[int, int]], percent: int) -> int | None:
+    """By nearest rank, of (value, count) in ascending order; None without values."""
+    ordered = tuple(ordered)
+    rank = -(-sum(count for _, count in ordered) * percent // 100)
+    for value, count in ordered:
+        rank -= count
+        if rank <= 0:
+            return value
+    return None
+
+
+def error_rate(by_status: Mapping[str, int]) -> float | None:
+    """Error / (ok + error); None where there is neither."""
+    errors = by_status.get(ERROR, 0)
+    tried = by_status.get(OK, 0) + errors
+    return errors / tried if tried else None
+
+
+def bucket_of(at: datetime, width: timedelta) -> datetime:
+    """The start of the bucket that a time falls in."""
+    return EPOCH + (at - EPOCH) // width * width
+
+
+def series(counts: Iterable[BucketCount], window: Window, as_of: datetime) -> tuple[Bucket, ...]:
+    """Every bucket that has a part in (asOf - window, asOf], the empty ones, too. The first and last may be cut."""
+    by_bucket: dict[datetime, list[BucketCount]] = {}
+    for count in counts:
+        by_bucket.setdefault(count.at, []).append(count)
+    at, buckets = bucket_of(as_of - window.length, window.bucket), []
+    while at <= as_of:
+        buckets.append(_bucket(at, by_bucket.get(at, [])))
+        at += window.bucket
+    return tuple(buckets)
+
+
+def _bucket(at: datetime, counts: list[BucketCount]) -> Bucket:
+    def number(status: str) -> int:
+        return sum(count.count for count in counts if count.status == status)
+
+    latencies = sorted(
+        (count.longest_latency_ms, count.count) for count in counts if count.longest_latency_ms is not None
+    )
+    return Bucket(at, number(OK), number(SKIPPED), number(BLOCKED), number(ERROR), percentile(latencies, 95))

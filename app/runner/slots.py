@@ -1,0 +1,124 @@
+"""Which slots of a run were served, missed or are pending."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from app.runner.model import Run, SlotWord, Thresholds
+from app.runner.timeframes import EPOCH, slot_of
+
+WORD_BITS = 64
+
+
+class SlotOutcome(StrEnum):
+    OK = "ok"
+    SKIPPED = "skipped"
+    BLOCKED = "blocked"
+    ERROR = "error"
+    MISSED = "missed"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedSlots:
+    """The slots of one run as sets of bits: bit n is slot `first + n`."""
+
+    first: int
+    served: int
+    ok: int
+    blocked: int
+    error: int
+
+    @classmethod
+    def of(cls, words: Sequence[SlotWord]) -> "ServedSlots":
+        base = min((word.word for word in words), default=0)
+        served = ok = blocked = error = 0
+        for word in words:
+            shift = (word.word - base) * WORD_BITS
+            served |= word.served << shift
+            ok |= word.ok << shift
+            blocked |= word.blocked << shift
+            error |= word.error << shift
+        return cls(base * WORD_BITS, served, ok, blocked, error)
+
+    def number_between(self, first: int, last: int) -> int:
+        """How many of the slots from `first` to `last`, both included, were served."""
+        if last < first:
+            return 0
+        bits = self.served >> (first - self.first) if first >= self.first else self.served << (self.first - first)
+        return (bits & ((1 << (last - first + 1)) - 1)).bit_count()
+
+    def outcome(self, slot: int) -> SlotOutcome | None:
+        """Of several ticks in one slot an error counts first, then ok, then blocked. None where nobody served it."""
+        if slot < self.first or not self.served >> (slot - self.first) & 1:
+            return None
+        for bits, outcome in (
+            (self.error, SlotOutcome.ERROR),
+            (self.ok, SlotOutcome.OK),
+            (self.blocked, SlotOutcome.BLOCKED),
+        ):
+            if bits >> (slot - self.first) & 1:
+                return outcome
+        return SlotOutcome.SKIPPED
+
+
+def activated_at(run: Run, thresholds: Thresholds) -> datetime | None:
+    """The latest time at which the run is known to have become active; slots before it prove nothing.
+
+    created_at, or updated_at, which activation sets. Where updated_at lies within the shortest grace of last_run_at it
+    was the runner that touched the row, and it says nothing of an activation.
+    """
+    touched = run.updated_at
+    if touched is not None and run.last_run_at is not None and abs(touched - run.last_run_at) <= thresholds.grace_min:
+        touched = None
+    return max((at for at in (run.created_at, touched) if at is not None), default=None)
+
+
+def first_due_slot(run: Run, since: datetime, thresholds: Thresholds) -> int:
+    """The first slot that begins after `since` and is later than the one in which the run became active."""
+    first = (since - EPOCH) // timedelta(seconds=run.period) + 1
+    activated = activated_at(run, thresholds)
+    return first if activated is None else max(first, slot_of(activated, run.period) + 1)
+
+
+def last_passed_slot(run: Run, as_of: datetime, thresholds: Thresholds) -> int:
+    """The last slot that, with its grace, has passed."""
+    passed = as_of - thresholds.grace(run.period) - EPOCH
+    # A slot whose grace ends at this very moment has not passed yet.
+    return -(-passed // timedelta(seconds=run.period)) - 1
+
+
+def expected_and_missed(
+    run: Run, words: Sequence[SlotWord], since: datetime, as_of: datetime, thresholds: Thresholds
+) -> tuple[int, int]:
+    """How many slots came due after `since`, and how many of them no tick served."""
+    first, last = first_due_slot(run, since, thresholds), last_passed_slot(run, as_of, thresholds)
+    expected = max(last - first + 1, 0)
+    return expected, expected - ServedSlots.of(words).number_between(first, last)
+
+
+def strip(  # noqa: PLR0913 - the last is one by its name
+    run: Run, words: Sequence[SlotWord], since: datetime, as_of: datetime, thresholds: Thresholds, *, number: int
+) -> tuple[SlotOutcome, ...]:
+    """The last `number` slots, the oldest first, up to the one that is due at asOf; none that begins before `since`.
+
+    It is shorter where a slot before the run's activation was not served: that is neither missed nor pending.
+    """
+    served = ServedSlots.of(words)
+    last, passed = slot_of(as_of, run.period), last_passed_slot(run, as_of, thresholds)
+    first_due = first_due_slot(run, since, thresholds)
+    oldest = max(last - number + 1, (since - EPOCH) // timedelta(seconds=run.period) + 1)
+    outcomes: list[SlotOutcome] = []
+    for slot in range(last, oldest - 1, -1):
+        outcome = served.outcome(slot)
+        if outcome is None and slot < first_due:
+            break
+        outcomes.append(outcome or (SlotOutcome.MISSED if slot <= passed else SlotOutcome.PENDING))
+    return tuple(reversed(outcomes))
+
+
+def lookback(runs: Sequence[Run], number: int, longest: timedelta) -> timedelta:
+    """How far back `number` slots of every one of these runs reach, at most `longest`."""
+    reach = timedelta(seconds=max((run.period for run in runs), default=0) * number)
+    return min(reach, longest)

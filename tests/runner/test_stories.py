@@ -1,0 +1,303 @@
+"""What happens to runners, and what must be claimed of it, and what must not."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from app.runner.causes import CauseKind
+from app.runner.model import Lock, Section, Tick
+from app.runner.schedule import State
+from app.runner.slots import SlotOutcome
+from tests.runner.world import LONG_AGO, NOW, USER, World, every, make_run, rules
+
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+RUN = make_run(last_run_at=NOW - 34 * SECOND)
+HEALTHY = World((RUN,), {RUN.id: every(60, 2 * HOUR)})
+QUIET = make_run(2, last_run_at=NOW - 2 * HOUR)
+
+
+def test_a_healthy_runner_is_ok_with_nothing_to_say() -> None:
+    report = HEALTHY.report()
+    assert (report.verdict, rules(report)) == ("ok", [])
+    assert report.runs.active is not None
+    assert report.runs.active.on_time == 1
+    assert (report.ticks.expected, report.ticks.missed) == (59, 0)
+
+
+def test_an_empty_database_is_ok_and_expects_nothing() -> None:
+    report = World((), {}).report()
+    assert (report.verdict, rules(report)) == ("ok", [])
+    assert (report.active_strategies, report.ticks.expected) == (0, 0)
+
+
+def test_a_run_activated_ten_seconds_ago_is_not_late_and_missed_nothing() -> None:
+    """Not even where it was drafted a month ago, and is the only one."""
+    fresh = make_run(updated_at=NOW - 10 * SECOND)
+    world = World((fresh,), {})
+    report = world.report()
+    assert (report.verdict, rules(report)) == ("ok", [])
+    assert report.ticks.missed == 0
+    row = world.row(fresh)
+    assert (row.state, row.late_by_seconds, row.cause) == (State.ON_TIME, 0, None)
+    assert SlotOutcome.MISSED not in (row.slots or ())
+
+
+def test_a_run_paused_and_resumed_after_a_week_owes_nothing_for_that_week() -> None:
+    resumed = make_run(2, updated_at=NOW - 10 * SECOND, last_run_at=NOW - 7 * DAY)
+    for others in (HEALTHY, World((), {})):
+        world = World((*others.runs, resumed), {**others.ticks, resumed.id: every(60, 8 * DAY, 7 * DAY)})
+        report = world.report()
+        assert (report.verdict, rules(report), report.ticks.missed) == ("ok", [], 0)
+        assert world.row(resumed).state is State.ON_TIME
+
+
+def test_a_resumed_run_still_owes_nothing_for_its_pause_once_it_ran_again() -> None:
+    """Its last_run_at is newer than its updated_at then."""
+    resumed = make_run(updated_at=NOW - 10 * MINUTE, last_run_at=NOW - 34 * SECOND)
+    world = World((resumed,), {resumed.id: [*every(60, 2 * HOUR, HOUR), *every(60, 10 * MINUTE)]})
+    assert world.report().ticks.missed == 0
+    assert SlotOutcome.MISSED not in (world.row(resumed).slots or ())
+
+
+def test_a_trigger_that_touches_the_row_on_every_run_hides_no_missed_slot() -> None:
+    touched = make_run(updated_at=NOW - 33 * SECOND, last_run_at=NOW - 34 * SECOND)
+    world = World((touched,), {touched.id: [*every(60, 2 * HOUR, 30 * MINUTE), *every(60, 20 * MINUTE)]})
+    assert world.report().ticks.missed == 10
+
+
+def test_a_paused_users_run_blocked_for_days_is_no_fault() -> None:
+    world = World((RUN,), {RUN.id: every(60, 3 * DAY, status="blocked")}, paused=(USER,))
+    report = world.report()
+    assert (report.verdict, rules(report)) == ("ok", [])
+    assert report.blocked_users_count == 1
+    unreadable = World((RUN,), {RUN.id: every(60, 3 * DAY, status="blocked")}, broken=(Section.RISK,)).report()
+    assert (unreadable.verdict, rules(unreadable)) == ("unknown", ["section_unreadable"])
+
+
+def test_blocked_without_a_paused_user_is_not_working() -> None:
+    report = World((RUN,), {RUN.id: every(60, 2 * HOUR, status="blocked")}).report()
+    assert (report.verdict, rules(report)) == ("degraded", ["not_working"])
+
+
+def test_one_silent_run_among_healthy_ones_is_overdue_and_the_scheduler_is_not_blamed() -> None:
+    world = HEALTHY.with_ticks(QUIET, every(60, 3 * HOUR, 2 * HOUR))
+    world = World((*HEALTHY.runs, QUIET), world.ticks)
+    report = world.report()
+    assert (report.verdict, rules(report)) == ("degraded", ["overdue"])
+    (reason,) = report.reasons
+    assert (reason.count, reason.examples, reason.threshold) == (1, (str(QUIET.id),), 60)
+    row = world.row(QUIET)
+    assert row.cause is not None
+    assert row.cause.kind is CauseKind.UNKNOWN
+    assert report.runs.active is not None
+    assert (report.runs.active.on_time, report.runs.active.overdue) == (1, 1)
+
+
+def test_all_silent_is_one_reason_and_down_not_one_for_each_run() -> None:
+    runs = tuple(make_run(number, last_run_at=NOW - 2 * HOUR) for number in range(1, 21))
+    world = World(runs, {run.id: every(60, 3 * HOUR, 2 * HOUR) for run in runs})
+    report = world.report()
+    assert (report.verdict, rules(report)) == ("down", ["scheduler_silent"])
+    assert report.reasons[0].count == 20
+    assert len(report.reasons[0].examples) == 5
+    assert {row.cause.kind for row in world.rows() if row.cause} == {CauseKind.SCHEDULER_SILENT}
+
+
+def test_a_job_that_touches_every_row_does_not_hide_a_silent_scheduler() -> None:
+    runs = tuple(make_run(number, last_run_at=NOW - 2 * HOUR, updated_at=NOW - SECOND) for number in range(1, 4))
+    report = World(runs, {run.id: every(60, 3 * HOUR, 2 * HOUR) for run in runs}).report()
+    assert (report.verdict, rules(report)) == ("down", ["scheduler_silent"])
+
+
+def test_silence_is_not_claimed_while_a_run_that_was_just_stopped_ticked() -> None:
+    report = World((QUIET,), {QUIET.id: every(60, 3 * HOUR, 2 * HOUR)}, others_newest_at=NOW - MINUTE).report()
+    assert rules(report) == ["overdue"]
+
+
+def test_a_scheduler_that_never_ticked_at_all_is_silent() -> None:
+    report = World((make_run(created_at=NOW - HOUR, updated_at=NOW - HOUR),), {}).report()
+    assert (report.verdict, rules(report)) == ("down", ["scheduler_silent"])
+
+
+def test_a_switched_off_runner_is_said_to_be_off_not_silent() -> None:
+    report = World((QUIET,), {}, enabled=False).report()
+    assert (report.verdict, rules(report)) == ("degraded", ["runner_disabled"])
+
+
+def test_a_cron_that_misses_every_other_window_is_not_down_but_its_misses_are_counted() -> None:
+    ticks = [tick for tick in every(60, 2 * HOUR) if (tick.scheduled_at.minute + 1) % 2 == 0]
+    world = World((RUN,), {RUN.id: ticks})
+    report = world.report()
+    assert "scheduler_silent" not in rules(report)
+    assert "overdue" not in rules(report)
+    assert (report.ticks.expected, report.ticks.missed) == (59, 30)
+
+
+def test_a_lost_audit_while_trading_goes_on_is_named_and_the_run_is_not_called_overdue() -> None:
+    trading = make_run(2, last_run_at=NOW - 34 * SECOND)
+    world = World((RUN, trading), {**HEALTHY.ticks, trading.id: every(60, 2 * HOUR, 20 * MINUTE)})
+    report = world.report()
+    assert (report.verdict, rules(report)) == ("degraded", ["audit_missing"])
+    assert world.row(trading).state is State.ON_TIME
+
+
+def test_retention_that_deletes_old_ticks_is_no_lost_audit() -> None:
+    """Nor is a run that is paused over it an error."""
+    idle = make_run(2, "1w", last_run_at=NOW - 3 * DAY)
+    world = World((RUN, idle), HEALTHY.ticks)
+    report = world.report()
+    assert (report.verdict, rules(report)) == ("ok", [])
+
+
+def test_a_run_paused_after_errors_is_named_and_one_paused_by_its_user_is_not() -> None:
+    failed, wanted = make_run(2, status="paused"), make_run(3, status="paused")
+    errors = [Tick(NOW - 5 * MINUTE, "error"), Tick(NOW - 6 * MINUTE, "error"), Tick(NOW - 7 * MINUTE, "error")]
+    world = World((RUN, failed, wanted), {**HEALTHY.ticks, failed.id: errors, wanted.id: every(60, HOUR, 20 * MINUTE)})
+    report = world.report()
+    assert (report.verdict, rules(report)) == ("degraded", ["paused_after_errors"])
+    assert report.reasons[0].examples == (str(failed.id),)
+    assert report.streaks == ()
+
+
+def test_errors_in_a_row_are_a_streak_that_skips_do_not_break_and_an_ok_does() -> None:
+    good = every(60, 2 * HOUR, 10 * MINUTE)
+    bad = every(60, 10 * MINUTE)
+    mixed = [Tick(tick.scheduled_at, ("error", "skipped")[n % 2]) for n, tick in enumerate(bad)]
+    report = World((RUN,), {RUN.id: [*good, *mixed]}).report()
+    assert rules(report) == ["error_streak", "not_working"]
+    assert report.streaks is not None
+    (streak,) = report.streaks
+    assert streak.errors == sum(tick.status == "error" for tick in mixed)
+    assert (streak.since, streak.last_ok_at) == (mixed[0].scheduled_at, good[-1].scheduled_at)
+    healed = World((RUN,), {RUN.id: [*good, *mixed[:-1], Tick(mixed[-1].scheduled_at, "ok")]}).report()
+    assert healed.streaks == ()
+    assert rules(healed) == []
+
+
+def test_an_hourly_strategy_among_minutely_ones_is_on_time_between_its_hours() -> None:
+    hourly = make_run(2, "1h", last_run_at=NOW - HOUR)
+    world = World((RUN, hourly), {**HEALTHY.ticks, hourly.id: every(3600, 5 * HOUR)})
+    report = world.report()
+    assert (report.verdict, rules(report)) == ("ok", [])
+    assert world.row(hourly).state is State.ON_TIME
+    assert (world.row(hourly).slots or ())[-1] is SlotOutcome.OK
+
+
+@pytest.mark.parametrize("timeframe", ["1d", "1w"])
+def test_a_strategy_of_a_longer_timeframe_than_the_horizon_is_on_time_by_what_is_stored(timeframe: str) -> None:
+    period = {"1d": 86_400, "1w": 604_800}[timeframe]
+    slow = make_run(2, timeframe)
+    ticks = every(period, 40 * DAY, status="skipped")
+    world = World((RUN, slow), {**HEALTHY.ticks, slow.id: ticks})
+    assert world.row(slow).state is State.ON_TIME
+    assert rules(world.report()) == ["not_working"]
+    blind = World((RUN, slow), world.ticks, broken=(Section.STORED,)).report()
+    assert (blind.verdict, rules(blind)) == ("unknown", ["section_unreadable"])
+
+
+def test_a_changed_timeframe_owes_no_slot_from_before_the_change() -> None:
+    changed = make_run(2, "1m", updated_at=NOW - 20 * SECOND, last_run_at=NOW - 34 * SECOND - 30 * MINUTE)
+    world = World((RUN, changed), {**HEALTHY.ticks, changed.id: [Tick(NOW - 30 * MINUTE - 34 * SECOND, "ok")]})
+    report = world.report()
+    assert (report.verdict, rules(report), report.ticks.missed) == ("ok", [], 0)
+
+
+def test_a_runner_whose_clock_is_ahead_is_told_so_and_serves_slots_as_they_come() -> None:
+    ahead = World((RUN,), {RUN.id: [*every(60, 2 * HOUR), *every(60, timedelta(), -HOUR)]})
+    report = ahead.report()
+    assert (report.verdict, rules(report)) == ("degraded", ["clock_ahead"])
+    assert report.reasons[0].count == 60
+
+
+def test_forged_ticks_of_next_year_make_no_silent_run_on_time() -> None:
+    forged = World((RUN, QUIET), {**HEALTHY.ticks, QUIET.id: [Tick(NOW + 365 * DAY, "ok")]})
+    assert rules(forged.report()) == ["overdue", "clock_ahead"]
+    future = make_run(2, last_run_at=NOW + 365 * DAY)
+    assert rules(World((RUN, future), HEALTHY.ticks).report()) == ["overdue"]
+
+
+def test_ticks_of_a_foreign_user_are_reported() -> None:
+    report = World((RUN,), HEALTHY.ticks, foreign={RUN.id: 3}).report()
+    assert (report.verdict, rules(report), report.reasons[0].observed) == ("degraded", ["foreign_ticks"], 3)
+
+
+def test_a_runner_whose_clock_is_behind_by_an_hour_leaves_its_slots_unserved() -> None:
+    behind = make_run(last_run_at=NOW - HOUR)
+    report = World((behind,), {behind.id: every(60, 3 * HOUR, HOUR)}).report()
+    assert (report.verdict, rules(report)) == ("down", ["scheduler_silent"])
+
+
+def test_duplicate_ticks_serve_one_slot_and_hide_no_missed_one() -> None:
+    ticks = every(60, 2 * HOUR)
+    assert World((RUN,), {RUN.id: [*ticks, *ticks]}).report().ticks.missed == 0
+    gap = [*ticks[:-6], *ticks[-1:]]
+    assert World((RUN,), {RUN.id: [*gap, *gap]}).report().ticks.missed == 5
+
+
+def test_an_hour_that_clocks_repeat_or_skip_is_like_any_other() -> None:
+    """Slots are counted from the epoch, in UTC; 2026-10-25 01:00Z is when Europe's clocks go back."""
+    back = NOW.replace(month=10, day=25, hour=1, minute=30, second=30)
+    world = World(
+        (make_run(created_at=LONG_AGO - 60 * DAY, updated_at=LONG_AGO - 60 * DAY),),
+        {RUN.id: [Tick(tick.scheduled_at + (back - NOW), tick.status) for tick in every(60, 2 * HOUR)]},
+        as_of=back,
+    )
+    report = world.report()
+    assert (report.verdict, report.ticks.expected, report.ticks.missed) == ("ok", 59, 0)
+
+
+def lock(run: UUID, *, held: timedelta, left: timedelta, status: str | None = "active") -> Lock:
+    return Lock(run, "runner-2", NOW + left, NOW - held, status, "BTC-USD", "5m")
+
+
+def test_locks_are_judged_only_while_they_hold() -> None:
+    held = lock(RUN.id, held=90 * SECOND, left=30 * SECOND)
+    assert rules(World((RUN,), HEALTHY.ticks, (held,)).report()) == []
+    expired = lock(RUN.id, held=DAY, left=-HOUR, status=None)
+    assert rules(World((RUN,), HEALTHY.ticks, (expired,)).report()) == []
+    overlong = lock(RUN.id, held=11 * MINUTE, left=MINUTE)
+    assert rules(World((RUN,), HEALTHY.ticks, (overlong,)).report()) == ["lock_overlong"]
+    orphaned = [lock(UUID(int=9), held=SECOND, left=MINUTE, status=status) for status in (None, "paused")]
+    for one in orphaned:
+        assert rules(World((RUN,), HEALTHY.ticks, (one,)).report()) == ["lock_orphaned"]
+
+
+def test_an_overdue_run_behind_a_lock_says_by_whom_and_since_when() -> None:
+    held = lock(QUIET.id, held=21 * MINUTE, left=MINUTE)
+    world = World((RUN, QUIET), HEALTHY.ticks, (held,))
+    cause = world.row(QUIET).cause
+    assert cause is not None
+    assert (cause.kind, cause.by, cause.since) == (CauseKind.LOCKED, "runner-2", NOW - 21 * MINUTE)
+
+
+def test_an_unreadable_timeframe_is_judged_as_five_minutes_and_named() -> None:
+    for timeframe in (None, "", "5 min", "0m", "1M", "m", "-5m", "99999999w", "\uff15m"):
+        odd = make_run(2, timeframe)
+        report = World((RUN, odd), {**HEALTHY.ticks, odd.id: every(300, 2 * HOUR)}).report()
+        assert (report.verdict, rules(report)) == ("degraded", ["unparsable_timeframe"])
+
+
+def test_a_high_rate_of_errors_counts_from_twenty_ticks_on() -> None:
+    runs = tuple(make_run(number, last_run_at=NOW - MINUTE) for number in range(1, 31))
+
+    def world(errors: int, number: int) -> World:
+        ticks = {
+            run.id: [Tick(NOW - 34 * SECOND, "error" if n < errors else "ok")] for n, run in enumerate(runs[:number])
+        }
+        return World(runs[:number], ticks)
+
+    assert rules(world(3, 20).report()) == ["error_rate"]
+    assert rules(world(2, 20).report()) == []
+    assert rules(world(19, 19).report()) == []
+
+
+def test_what_could_not_be_read_is_unknown_and_never_hides_what_was_found() -> None:
+    for section in (Section.ACTIVITY, Section.RISK, Section.STORED):
+        report = World((RUN,), HEALTHY.ticks, broken=(section,)).report()
+        assert (report.verdict, rules(report)) == ("unknown", ["section_unreadable"])
+    orphan = lock(UUID(int=9), held=SECOND, left=MINUTE, status=None)
+    worse = World((RUN,), HEALTHY.ticks, (orphan,), broken=(Section.ACTIVITY,)).report()
+    assert (worse.verdict, rules(worse)) == ("degraded", ["lock_orphaned", "section_unreadable"])
+    assert worse.runs.active is None
+    assert worse.streaks is None
