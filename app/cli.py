@@ -11,7 +11,11 @@ import typer
 from app.errors import DiagnosticsError
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from app.diagnostics import SchemaReport
+    from app.runner.grid import RunsReport
+    from app.runner.report import StatusReport
     from app.settings import Settings
 
 EXIT_UNUSABLE = 2
@@ -42,7 +46,7 @@ def check(
 
     Exit code 0: it conforms. 1: it does not. 2: it could not be told, or the database was out of reach.
     """
-    from app.render.text import exit_code
+    from app.render.text import exit_code, schema_report_text
     from app.settings import load_settings
 
     settings = load_settings(database_url=database_url)
@@ -52,7 +56,7 @@ def check(
 
         _write(enveloped(schema_report_json(report), request_id=None, cached=False).decode() + "\n")
     else:
-        _write_text(report)
+        _write_text(schema_report_text(report))
     raise typer.Exit(exit_code(report.conformant))
 
 
@@ -85,6 +89,34 @@ def fix(
         for name, sql in files:
             _save(output / name, sql)
     raise typer.Exit(exit_code(report.conformant))
+
+
+@cli.command(epilog="Examples:  runner-diagnostics status --window 24h  |  runner-diagnostics status --format json")
+def status(
+    database_url: DatabaseUrl = None,
+    window: Annotated[
+        Literal["15m", "1h", "6h", "24h", "7d"], typer.Option(help="The time that figures are of.")
+    ] = "1h",
+    output_format: Annotated[Literal["text", "json"], typer.Option("--format")] = "text",
+    everything: Annotated[bool, typer.Option("--all", help="Show the strategies that are on time, too.")] = False,
+) -> None:
+    """Tell whether the runner ticks as it should, and which strategies do not.
+
+    Exit code 0: it does. 1: it is degraded or down. 2: it could not be told, or the database was out of reach.
+    """
+    from app.render.status_text import status_exit_code, status_text
+    from app.settings import load_settings
+
+    settings = load_settings(database_url=database_url)
+    report, runs = asyncio.run(_status(settings, window, with_runs=output_format == "text"))
+    if output_format == "json":
+        from app.render.json import enveloped
+        from app.render.status_json import status_report_json
+
+        _write(enveloped(status_report_json(report), request_id=None, cached=False).decode() + "\n")
+    else:
+        _write_text(status_text(report, runs, error_streak=settings.status_error_streak, everything=everything))
+    raise typer.Exit(status_exit_code(report.verdict))
 
 
 @cli.command()
@@ -176,13 +208,25 @@ async def _check(settings: "Settings") -> "SchemaReport":
         await database.close()
 
 
-def _write_text(report: "SchemaReport") -> None:
+async def _status(settings: "Settings", window: str, *, with_runs: bool) -> "tuple[StatusReport, RunsReport | None]":
+    from app.postgres.pool import Database
+    from app.pulse import Pulse
+    from app.runner.figures import Window
+
+    database = Database(settings)
+    pulse = Pulse(settings, database)
+    try:
+        return await pulse.status(Window(window)), await pulse.runs() if with_runs else None
+    finally:
+        await database.close()
+
+
+def _write_text(text: "Text") -> None:
     """In colour on a terminal, and with plain glyphs where standard output cannot show ours."""
     from rich.console import Console
 
-    from app.render.text import ASCII, schema_report_text
+    from app.render.text import ASCII
 
-    text = schema_report_text(report)
     encoding = sys.stdout.encoding or "ascii"
     if sys.stdout.isatty() and encoding.lower().replace("-", "") == "utf8":
         Console(highlight=False, markup=False, soft_wrap=True).print(text, end="")

@@ -13,10 +13,12 @@ from app.api.fix import fix_routes
 from app.api.health import health_routes
 from app.api.keys import SigningKeys
 from app.api.schema import SchemaReports, schema_routes
+from app.api.status import StatusReports, status_routes
 from app.contract.load import load_contract
 from app.diagnostics import Diagnostics
 from app.postgres.pool import Database
 from app.postgres.profiles import admin_lookup
+from app.pulse import Pulse
 from app.settings import Environment, LogFormat, Settings, load_settings
 
 
@@ -54,7 +56,9 @@ def create_app(settings: Settings) -> FastAPI:
     admin_or_probe = RequireAdmin(authentication, settings, probe=True)
     reports = SchemaReports(diagnostics, settings)
     app.include_router(schema_routes(reports, admin_or_probe))
-    app.include_router(fix_routes(reports, RequireAdmin(authentication, settings)))
+    admin = RequireAdmin(authentication, settings)
+    app.include_router(fix_routes(reports, admin))
+    app.include_router(status_routes(StatusReports(Pulse(settings, database), settings), admin_or_probe, admin))
     return app
 
 

@@ -7,10 +7,11 @@ from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
+from app.api.answers import JSON, TEXT
 from app.api.auth import Caller, RequireAdmin
 from app.api.problems import responses
 from app.api.query import QueryModel, documented, read_query
-from app.api.schema import JSON, TEXT, SchemaReports
+from app.api.schema import SchemaReports
 from app.errors import NoSuchPartError
 from app.render.fix import WireFixResponse, fix_json, fix_sql
 from app.render.json import enveloped

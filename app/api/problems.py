@@ -98,13 +98,20 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in statuses}
 
 
-async def _diagnostics_error(_request: Request, error: Exception) -> Response:
+def noted(error: Exception) -> Kind:
+    """The kind of an error; one that an operator should know of is in the log then."""
     kind = next((kind for known, kind in KINDS.items() if isinstance(error, known)), INTERNAL)
     if kind is INTERNAL:
         logger.error("unforeseen error", exc_info=error)
-        return problem(INTERNAL, UNFORESEEN)
-    if kind.status == SERVICE_UNAVAILABLE:
+    elif kind.status == SERVICE_UNAVAILABLE:
         logger.warning("%s: %s", kind.code, _cause(error))
+    return kind
+
+
+async def _diagnostics_error(_request: Request, error: Exception) -> Response:
+    kind = noted(error)
+    if kind is INTERNAL:
+        return problem(INTERNAL, UNFORESEEN)
     return problem(kind, str(error), _headers(kind, error))
 
 

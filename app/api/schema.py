@@ -1,25 +1,21 @@
 """`GET /api/runner/schema`: the conformance report."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import mimeparse
 from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
+from app.api.answers import JSON, TEXT, prefers_text, read_by
 from app.api.auth import Caller, RequireAdmin
 from app.api.problems import responses
 from app.api.query import QueryModel, documented, read_query
 from app.diagnostics import Diagnostics, SchemaReport
-from app.errors import DatabaseTimeoutError
 from app.render.json import WireSchemaResponse, enveloped, schema_report_json
 from app.render.text import schema_report_text
 from app.settings import Settings
 from app.shared_read import Shared, SharedRead
-
-JSON, TEXT = "application/json", "text/plain"
 
 
 class SchemaQuery(QueryModel):
@@ -47,14 +43,7 @@ class SchemaReports:
 
     async def get(self, *, fresh: bool, deadline: float) -> Shared[RenderedReport]:
         """Raises DatabaseTimeoutError at the deadline, a time on the event loop's clock, and what reading raises."""
-        remembered = None if fresh else self._shared.remembered()
-        if remembered is not None:
-            return remembered
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await self._shared.get(fresh=fresh)
-        except TimeoutError as error:
-            raise DatabaseTimeoutError("The database did not answer in time.") from error
+        return await read_by(deadline, self._shared, fresh=fresh)
 
     async def _render(self) -> RenderedReport:
         report = await self._diagnostics.check_schema()
@@ -79,7 +68,7 @@ def schema_routes(reports: SchemaReports, require_admin_or_probe: RequireAdmin) 
         shared = await reports.get(fresh=query.refresh, deadline=caller.deadline)
         rendered = shared.value
         status = 503 if query.fail_on is not None and rendered.report.conformant is not True else 200
-        if _prefers_text(request):
+        if prefers_text(request):
             return Response(rendered.text, status, media_type=TEXT, headers={"Vary": "Accept"})
         body = enveloped(rendered.json, request_id=correlation_id.get(), cached=shared.cached)
         return Response(body, status, media_type=JSON, headers={"Vary": "Accept"})
@@ -89,15 +78,3 @@ def schema_routes(reports: SchemaReports, require_admin_or_probe: RequireAdmin) 
 
 def _documented() -> dict[int | str, dict[str, Any]]:
     return {200: {"model": WireSchemaResponse, "content": {TEXT: {}}}, **responses(401, 403, 422, 503)}
-
-
-def _prefers_text(request: Request) -> bool:
-    """Text only for those who prefer it; JSON for everyone else, the unintelligible included."""
-    accept = request.headers.get("accept", "*/*")
-    if accept == "*/*":
-        return False
-    try:
-        # Of equals the last one wins, in mimeparse's order.
-        return bool(mimeparse.best_match([TEXT, JSON], accept) == TEXT)
-    except ValueError:
-        return False

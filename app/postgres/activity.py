@@ -38,10 +38,11 @@ from app.runner.model import (
 )
 from app.runner.schedule import beyond_horizon
 from app.runner.slots import WORD_BITS, lookback
-from app.runner.timeframes import LEAD
+from app.runner.timeframes import FALLBACK_SECONDS, LEAD
 from app.settings import Settings
 
-MOST_STORED_RUNS = 500
+# Each costs up to 1,000 rows from all over the table.
+MOST_SLOW_RUNS, MOST_SILENT_RUNS = 500, 100
 WORD_MASK = (1 << WORD_BITS) - 1
 
 # Of the time of a request, what one statement may take of it: a scan of a long window is worth more than a fifth.
@@ -171,58 +172,50 @@ class _Transaction:
             self._reader.fail(Section.ACTIVITY, "the runs could not be read")
             return None
         start = self._as_of - self._thresholds.horizon(runs.active)
-        ids, users = [run.id for run in runs.judged], [run.user_id for run in runs.judged]
-        rows = await self._fetch(Section.ACTIVITY, "activity", self._as_of, start, ids, users)
+        rows = await self._fetch(Section.ACTIVITY, "activity", self._as_of, start)
         if rows is None:
             return None
-        own = [row for row in rows if row["number"] is not None and not row["is_foreign"]]
-        histories = await self._histories(runs.judged, own, start)
+        judged = {run.id: run for run in runs.judged}
+        own = [row for row in rows if row["id"] in judged and not row["is_foreign"]]
+        histories = await self._histories(judged, own, start)
         if histories is None:
             return None
         by_status: Counter[str] = Counter()
         foreign: Counter[UUID] = Counter()
         for row in rows:
             by_status[row["status"]] += row["within"]
-            if row["is_foreign"]:
-                foreign[ids[row["number"] - 1]] += row["number_of_ticks"]
-        return Activity(
-            histories=histories,
-            by_status=+by_status,
-            foreign=foreign,
-            others_newest_at=max((row["newest_at"] for row in rows if row["number"] is None), default=None),
-        )
+            if row["is_foreign"] and row["id"] in judged:
+                foreign[row["id"]] += row["number_of_ticks"]
+        others = (row["newest_at"] for row in rows if row["id"] not in judged and not row["is_foreign"])
+        return Activity(histories, +by_status, foreign, max(others, default=None))
 
     async def _histories(
-        self, judged: Sequence[Run], rows: Iterable[Mapping[str, Any]], start: datetime
+        self, judged: Mapping[UUID, Run], rows: Iterable[Mapping[str, Any]], start: datetime
     ) -> dict[UUID, History] | None:
         """Of a run whose newest tick is an ok, all is known. What came after it is read for the others."""
-        newest: dict[int, dict[str, datetime]] = defaultdict(dict)
+        newest: dict[UUID, dict[str, datetime]] = defaultdict(dict)
         for row in rows:
-            newest[row["number"]][row["status"]] = row["newest_at"]
-        histories, unsettled = {}, []
-        for number, by_status in newest.items():
+            newest[row["id"]][row["status"]] = row["newest_at"]
+        histories: dict[UUID, History] = {}
+        after: dict[UUID, datetime] = {}
+        for run, by_status in newest.items():
             last = max(by_status.values())
             if by_status.get(OK) == last and by_status.get(ERROR) != last:
-                histories[judged[number - 1].id] = History(last, OK, newest_ok_at=last)
+                histories[run] = History(last, OK, newest_ok_at=last)
             else:
-                unsettled.append((judged[number - 1], by_status.get(OK)))
-        if not unsettled:
+                after[run] = by_status.get(OK, start)
+        if not after:
             return histories
-        tails = await self._fetch(
-            Section.ACTIVITY,
-            "tails",
-            self._as_of,
-            [run.id for run, _ in unsettled],
-            [run.user_id for run, _ in unsettled],
-            [ok_at or start for _, ok_at in unsettled],
-        )
+        users = [judged[run].user_id for run in after]
+        times = list(after.values())
+        tails = await self._fetch(Section.ACTIVITY, "tails", self._as_of, list(after), users, times, min(times))
         if tails is None:
             return None
-        by_number = defaultdict(list)
+        by_run = defaultdict(list)
         for row in tails:
-            by_number[row["number"]].append(row)
-        for number, (run, ok_at) in enumerate(unsettled, start=1):
-            histories[run.id] = _history(by_number[number], ok_at)
+            by_run[row["id"]].append(row)
+        for run in after:
+            histories[run] = _history(by_run[run], newest[run].get(OK))
         return histories
 
     async def _stored(self, runs: Runs | None, activity: Activity | None) -> dict[UUID, History] | None:
@@ -235,20 +228,20 @@ class _Transaction:
             for run in runs.judged
             if run.id not in activity.histories or beyond_horizon(run, horizon, self._thresholds)
         ]
-        # Those that nothing else tells of come first; a short one without a tick in the horizon is overdue anyway.
-        wanted.sort(key=lambda run: (not beyond_horizon(run, horizon, self._thresholds), run.id))
-        if len(wanted) > MOST_STORED_RUNS and beyond_horizon(wanted[MOST_STORED_RUNS], horizon, self._thresholds):
-            self._reader.fail(Section.STORED, f"more than {MOST_STORED_RUNS} runs have ticks beyond the horizon")
+        # A run of a short timeframe without a tick in the horizon is overdue whatever is stored; the others are not.
+        slow = [run for run in wanted if beyond_horizon(run, horizon, self._thresholds)]
+        if len(slow) > MOST_SLOW_RUNS:
+            self._reader.fail(Section.STORED, f"more than {MOST_SLOW_RUNS} runs have ticks beyond the horizon")
             return None
-        wanted = wanted[:MOST_STORED_RUNS]
-        rows: Sequence[Any] | None = ()
+        silent = [run for run in wanted if not beyond_horizon(run, horizon, self._thresholds)]
+        wanted = [*slow, *silent[:MOST_SILENT_RUNS]]
         ids, users = [run.id for run in wanted], [run.user_id for run in wanted]
         rows = await self._fetch(Section.STORED, "stored_ticks", self._as_of, ids, users, self._schema)
         if rows is None:
             return None
         ticks = defaultdict(list)
         for row in rows:
-            ticks[ids[row["number"] - 1]].append(Tick(row["scheduled_at"], row["status"], row["reason"]))
+            ticks[row["id"]].append(Tick(row["scheduled_at"], row["status"], row["reason"]))
         return {run: history for run, some in ticks.items() if (history := history_of(some)) is not None}
 
     async def _slots(self, runs: Runs | None, window: Window | None, grid: GridSlots | None) -> Slots | None:
@@ -256,20 +249,21 @@ class _Transaction:
             self._reader.fail(Section.SLOTS, "the runs could not be read")
             return None
         active = runs.active
-        arrays = ([run.id for run in active], [run.user_id for run in active], [run.period for run in active])
+        periods = {run.timeframe: run.period for run in active if run.parsable}
+        known = (list(periods), list(periods.values()), FALLBACK_SECONDS)
         if grid is not None:
             start = self._as_of - lookback(active, grid.number + 1, grid.longest) - LEAD
-            rows = await self._fetch(Section.SLOTS, "slot_outcomes", self._as_of, start, *arrays, grid.number)
+            rows = await self._fetch(Section.SLOTS, "slot_outcomes", self._as_of, start, *known, grid.number)
         elif window is not None:
             start = self._as_of - window.length - LEAD
-            rows = await self._fetch(Section.SLOTS, "served_slots", self._as_of, start, *arrays)
+            rows = await self._fetch(Section.SLOTS, "served_slots", self._as_of, start, *known)
         else:
             return None
         if rows is None:
             return None
         words = defaultdict(list)
         for row in rows:
-            words[active[row["number"] - 1].id].append(_word(row))
+            words[row["id"]].append(_word(row))
         return words
 
     async def _ticks(self, window: Window) -> WindowCounts | None:

@@ -14,7 +14,7 @@ WIDTH = 79
 LABEL = 11  # Columns of the glyph and the severity, and of the indent below them.
 
 # Glyphs for a stdout that cannot show ours.
-ASCII = str.maketrans({"✓": "+", "✗": "x", "·": "-", "…": "~"})
+ASCII = str.maketrans({"✓": "+", "✗": "x", "·": "-", "…": "~", "■": "#", "▪": "=", "▨": "%", "□": "_"})
 
 VERDICTS = {
     True: ("✓ CONFORMANT", "bold green"),

@@ -1,21 +1,25 @@
 -- The same for the last slots of each run, with what served them: $6 the number of slots.
 select
-  served.number, served.slot >> 6 as word,
+  served.id, served.slot >> 6 as word,
   pg_catalog.bit_or(served.bit) as served,
   pg_catalog.bit_or(served.bit) filter (where served.status = 'ok') as ok,
   pg_catalog.bit_or(served.bit) filter (where served.status = 'blocked') as blocked,
   pg_catalog.bit_or(served.bit) filter (where served.status = 'error') as error
 from (
-  select run.number, tick.status, slot.slot, 1::bigint << (slot.slot & 63)::integer as bit
+  select run.id, tick.status, slot.slot, 1::bigint << (slot.slot & 63)::integer as bit
   from :"schema".strategy_tick_runs as tick
-  join pg_catalog.unnest($3::uuid[], $4::uuid[], $5::bigint[]) with ordinality as run (id, user_id, period, number)
-    on run.id = tick.strategy_run_id
+  join :"schema".strategy_runs as run on run.id = tick.strategy_run_id
+  left join rows from (pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::bigint[])) as known (timeframe, period)
+    on known.timeframe = run.timeframe
   cross join lateral (
-    select pg_catalog.floor(pg_catalog.date_part('epoch', tick.scheduled_at) + 5)::bigint / run.period as slot
+    select
+      pg_catalog.floor(pg_catalog.date_part('epoch', tick.scheduled_at) + 5)::bigint
+        / coalesce(known.period, $5::bigint) as slot
   ) as slot
   where tick.scheduled_at > $2 and tick.scheduled_at <= $1::timestamptz + interval '5 seconds'
-    and tick.scheduled_at > $1::timestamptz - pg_catalog.make_interval(secs => (run.period * ($6::integer + 1))::float8)
-    and (tick.user_id <> run.user_id) is not true
+    and pg_catalog.date_part('epoch', $1::timestamptz - tick.scheduled_at)
+      < coalesce(known.period, $5::bigint) * ($6::integer + 1)
+    and run.status = 'active'
+    and coalesce(tick.user_id = run.user_id, true)
 ) as served
-group by served.number, served.slot >> 6
-order by served.number, word
+group by served.id, served.slot >> 6

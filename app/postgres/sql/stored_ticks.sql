@@ -3,8 +3,8 @@
 -- keeps equal entries in the order of the rows' places (since Postgres 12), so that backwards along it come the rows
 -- stored last: in a table that is only appended to, the newest. The pair of comparisons instead of one equality keeps
 -- the planner from taking that order for granted. Without such an index nothing is read. $1 asOf; $2, $3 ids and users.
-select run.number, tick.scheduled_at, coalesce(tick.status, 'null') as status, pg_catalog.left(tick.reason, 200) as reason
-from pg_catalog.unnest($2::uuid[], $3::uuid[]) with ordinality as run (id, user_id, number)
+select run.id, tick.scheduled_at, coalesce(tick.status, 'null') as status, pg_catalog.left(tick.reason, 200) as reason
+from rows from (pg_catalog.unnest($2::uuid[]), pg_catalog.unnest($3::uuid[])) as run (id, user_id)
 cross join lateral (
   select stored.scheduled_at, stored.status, stored.reason
   from (
@@ -16,7 +16,7 @@ cross join lateral (
   ) as stored
   where stored.scheduled_at <= $1::timestamptz + interval '5 seconds'
     and stored.scheduled_at > '0001-01-02Z'
-    and (stored.user_id <> run.user_id) is not true
+    and coalesce(stored.user_id = run.user_id, true)
   order by stored.scheduled_at desc
   limit 32
 ) as tick
@@ -33,4 +33,4 @@ where (
     and attribute.attname = 'strategy_run_id' and index.indisvalid and index.indpred is null
     and method.amname = 'btree'
 ) > 0
-order by run.number, tick.scheduled_at desc
+order by run.id, tick.scheduled_at desc

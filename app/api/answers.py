@@ -1,0 +1,38 @@
+"""What the answers of several paths have in common: the form a caller prefers, and the time it may take."""
+
+import asyncio
+from typing import TypeVar
+
+import mimeparse
+from fastapi import Request
+
+from app.errors import DatabaseTimeoutError
+from app.shared_read import Shared, SharedRead
+
+JSON, TEXT = "application/json", "text/plain"
+
+T = TypeVar("T")
+
+
+def prefers_text(request: Request) -> bool:
+    """Text only for those who prefer it; JSON for everyone else, the unintelligible included."""
+    accept = request.headers.get("accept", "*/*")
+    if accept == "*/*":
+        return False
+    try:
+        # Of equals the last one wins, in mimeparse's order.
+        return bool(mimeparse.best_match([TEXT, JSON], accept) == TEXT)
+    except ValueError:
+        return False
+
+
+async def read_by(deadline: float, shared: SharedRead[T], *, fresh: bool = False) -> Shared[T]:
+    """What is shared, by a deadline on the event loop's clock. Raises DatabaseTimeoutError, and what reading raises."""
+    remembered = None if fresh else shared.remembered()
+    if remembered is not None:
+        return remembered
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await shared.get(fresh=fresh)
+    except TimeoutError as error:
+        raise DatabaseTimeoutError("The database did not answer in time.") from error
