@@ -71,6 +71,48 @@ async def test_check_as_json_is_what_http_says(project: Project, tmp_path: Path)
     assert report["summary"]["pass"] == len(report["checks"])
 
 
+async def status_of(
+    project: Project, cwd: Path, *arguments: str, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    given = {"DATABASE_URL": project.url(), **environment}
+    return await asyncio.to_thread(lambda: run("status", *arguments, cwd=cwd, **given))
+
+
+async def test_status_exits_with_0_when_all_is_well_and_1_when_it_is_not(project: Project, tmp_path: Path) -> None:
+    finished = await status_of(project, tmp_path)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout.startswith("✓ OK  6 strategies, none overdue   window 1h")
+    finished = await status_of(project, tmp_path, "--all", "--window", "24h")
+    assert finished.stdout.count("on time") == 6
+    await project.execute("update strategy_runs set timeframe = 'odd'")
+    finished = await status_of(project, tmp_path)
+    assert (finished.returncode, finished.stderr) == (1, "")
+    assert "! unparsable_timeframe" in finished.stdout
+
+
+@pytest.mark.parametrize("template", ["two_migrations"])
+async def test_status_that_cannot_tell_exits_with_2_and_says_what_it_could_not_read(
+    project: Project, tmp_path: Path
+) -> None:
+    finished = await status_of(project, tmp_path)
+    assert (finished.returncode, finished.stderr) == (2, "")
+    assert finished.stdout.startswith("? UNKNOWN  6 strategies, when they ticked is unknown")
+    assert "/api/runner/schema" in finished.stdout
+    assert max(len(line) for line in finished.stdout.splitlines()) <= 79
+
+
+async def test_status_as_json_is_what_http_says(project: Project, tmp_path: Path) -> None:
+    finished = await status_of(project, tmp_path, "--format", "json", "--window", "6h")
+    report = json.loads(finished.stdout)
+    assert (report["ok"], report["verdict"], report["window"], report["requestId"]) == (True, "ok", "6h", None)
+
+
+def test_status_without_a_database_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    finished = run("status", cwd=tmp_path, DATABASE_URL="postgresql://u:Sesame-1@127.0.0.1:1/x")
+    assert (finished.returncode, finished.stdout, finished.stderr.count("\n")) == (2, "", 1)
+    assert run("status", "--window", "2h", cwd=tmp_path, DATABASE_URL="postgresql://h/x").returncode == 2
+
+
 async def test_the_option_wins_over_the_variable(project: Project, tmp_path: Path) -> None:
     finished = await check(project, tmp_path, "--database-url", project.url(), DATABASE_URL="postgresql://h:1/x")
     assert finished.returncode == 0
@@ -230,6 +272,7 @@ def test_check_starts_without_the_web_framework(tmp_path: Path) -> None:
     """Importing it costs more than everything else together."""
     source = (
         "import sys, app.cli, app.diagnostics, app.render.text, app.render.json, app.contract.load, app.postgres.pool;"
+        "import app.pulse, app.render.status_text, app.render.status_json;"
         "print([name for name in ('fastapi', 'starlette', 'uvicorn', 'jwt', 'httpx') if name in sys.modules])"
     )
     finished = subprocess.run([sys.executable, "-c", source], check=True, capture_output=True, text=True, cwd=tmp_path)

@@ -18,6 +18,7 @@ from app.runner.model import (
     BLOCKED,
     ERROR,
     OK,
+    PAUSED,
     Activity,
     Ahead,
     BucketCount,
@@ -228,12 +229,13 @@ class _Transaction:
             for run in runs.judged
             if run.id not in activity.histories or beyond_horizon(run, horizon, self._thresholds)
         ]
-        # A run of a short timeframe without a tick in the horizon is overdue whatever is stored; the others are not.
+        # An active run of a short timeframe without a tick in the horizon is overdue whatever is stored.
         slow = [run for run in wanted if beyond_horizon(run, horizon, self._thresholds)]
         if len(slow) > MOST_SLOW_RUNS:
             self._reader.fail(Section.STORED, f"more than {MOST_SLOW_RUNS} runs have ticks beyond the horizon")
             return None
         silent = [run for run in wanted if not beyond_horizon(run, horizon, self._thresholds)]
+        silent.sort(key=lambda run: run.status != PAUSED)
         wanted = [*slow, *silent[:MOST_SILENT_RUNS]]
         ids, users = [run.id for run in wanted], [run.user_id for run in wanted]
         rows = await self._fetch(Section.STORED, "stored_ticks", self._as_of, ids, users, self._schema)

@@ -74,14 +74,15 @@ def _strategies(report: StatusReport) -> str:
         return "how many strategies there are is unknown"
     if active is None:
         return f"{_named(report.active_strategies)}, when they ticked is unknown"
-    said = [f"{number} {word}" for number, word in ((active.overdue, "overdue"), (active.late, "late")) if number]
-    if report.streaks:
-        said.append(f"{len(report.streaks)} failing")
-    return f"{_named(report.active_strategies)}, " + (", ".join(said) or "none overdue")
+    counts = {"overdue": active.overdue, "late": active.late, "failing": len(report.streaks or ())}
+    said = [f"{number:,} {word}" for word, number in counts.items() if number]
+    if not said:
+        return f"{_named(report.active_strategies)}, none overdue"
+    return f"{', '.join(said)} of {_named(report.active_strategies)}"
 
 
 def _named(number: int) -> str:
-    return "1 active strategy" if number == 1 else f"{number:,} active strategies"
+    return "1 strategy" if number == 1 else f"{number:,} strategies"
 
 
 def _reason(text: Text, reason: Reason) -> None:

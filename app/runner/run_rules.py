@@ -58,7 +58,7 @@ def overdue(situation: Situation) -> Reason | None:
     return Reason(
         "overdue",
         Severity.DEGRADED,
-        f"{len(overdue)} of {_strategies(len(situation.standings))} overdue;"
+        f"{len(overdue)} of {len(situation.standings)} strategies overdue;"
         f" {worst.run.label} the longest, for {in_words(worst.late_by)}.",
         worst.late_by.total_seconds(),
         situation.thresholds.grace(worst.run.period).total_seconds(),

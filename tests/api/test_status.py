@@ -171,7 +171,7 @@ async def test_text_is_what_the_command_line_prints(project: Project) -> None:
     with serving_project(project, probe_token=PROBE) as service:
         answer = await asyncio.to_thread(service.get, STATUS, PROBE, headers={"Accept": "text/plain"})
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    assert answer.text.startswith("✓ OK  6 active strategies, none overdue   window 1h · as of ")
+    assert answer.text.startswith("✓ OK  6 strategies, none overdue   window 1h · as of ")
     assert max(len(line) for line in answer.text.splitlines()) <= 79
 
 

@@ -293,8 +293,8 @@ async def _exactly(project: Project, as_of: object, window: Window) -> dict[str,
             *arguments,
         )
         reasons = await connection.fetch(
-            f'select reason, count(*) as n {inside} and reason is not null group by 1 order by 2 desc, reason collate "C"'
-            " limit 10",
+            f"select reason, count(*) as n {inside} and reason is not null"
+            ' group by 1 order by 2 desc, reason collate "C" limit 10',
             *arguments,
         )
         series = await connection.fetch(

@@ -38,7 +38,7 @@ def text(world: World, *, everything: bool = False) -> str:
 
 def test_a_healthy_runner_takes_few_lines() -> None:
     shown = text(World(HEALTHY, TICKS))
-    assert shown.startswith("✓ OK  8 active strategies, none overdue   window 1h · as of 12:00:30Z\n\n")
+    assert shown.startswith("✓ OK  8 strategies, none overdue   window 1h · as of 12:00:30Z\n\n")
     assert "STATE" not in shown
     assert shown.endswith("Exit code 0.\n")
 
@@ -46,12 +46,12 @@ def test_a_healthy_runner_takes_few_lines() -> None:
 def test_what_is_wrong_comes_first_with_its_rule_its_runs_and_their_cause() -> None:
     shown = text(BROKEN)
     lines = shown.splitlines()
-    assert lines[0] == "! DEGRADED  10 active strategies, 1 overdue, 1 failing   window 1h · as of 12:00:30Z"[:79]
+    assert lines[0] == "! DEGRADED  1 overdue, 1 failing of 10 strategies   window 1h · as of 12:00:30Z"
     assert [line.split()[1] for line in lines if line.startswith("! ")][1:] == [
         *("overdue", "error_streak", "not_working", "lock_overlong"),
     ]
     overdue = next(line for line in lines if line.startswith("overdue"))
-    assert overdue == "overdue   BTC-USD 5m  11:39 (20m ago)  11:45  15m 30s       3  ■■■■■■■■■□□□"
+    assert overdue == "overdue   BTC-USD 5m  11:39 (20m ago)  11:45  15m 30s       3  ■■■■■■■■□□□·"
     assert "  cause: locked by runner-2 since 11:39" in lines
     assert next(line for line in lines if line.startswith("erroring")).endswith("■■xxxxxxxxxx")
     assert "8 more (--all shows them)" in lines
@@ -79,10 +79,12 @@ def test_text_of_the_database_cannot_command_the_terminal() -> None:
 
 def test_what_could_not_be_read_is_always_said() -> None:
     shown = text(replace(BROKEN, broken=(Section.RISK, Section.ACTIVITY)))
-    assert "10 active strategies, when they ticked is unknown" in shown.replace("\n  ", " ")
+    assert "10 strategies, when they ticked is unknown" in shown.replace("\n  ", " ")
     assert "? unknown  activity: it is locked." in shown
     assert "? unknown  risk: it is locked." in shown
-    down = status_text(unreachable_report("Out of reach.", Window.HOUR, enabled=None, duration_ms=0), None, error_streak=3)
+    down = status_text(
+        unreachable_report("Out of reach.", Window.HOUR, enabled=None, duration_ms=0), None, error_streak=3
+    )
     assert down.plain.startswith("✗ DOWN")
     assert "database_unreachable" in down.plain
 
