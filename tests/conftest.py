@@ -46,6 +46,13 @@ async def project(cluster: EmbeddedPostgres, template: str) -> AsyncIterator[Pro
         yield project
 
 
+@pytest.fixture
+async def ticking(project: Project, template: str) -> None:
+    """A documented database has ticks of this minute."""
+    if template == "documented":
+        await project.tick_until_now()
+
+
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings come from the test alone."""

@@ -15,6 +15,7 @@ import pytest
 from app.contract.check import Check, Outcome
 from app.contract.load import load_contract
 from app.demo.database import DRIFTS, LOGIN, NO_DRIFT, OWNER, create_project, create_roles
+from app.demo.scripts import script
 from app.demo.server import EmbeddedPostgres
 from app.diagnostics import Diagnostics, SchemaReport
 from app.postgres.pool import Database
@@ -57,6 +58,10 @@ class Project:
     async def execute(self, sql: str, user: str = "supabase_admin") -> None:
         async with self.connect(user) as connection:
             await connection.execute(sql)
+
+    async def tick_until_now(self) -> None:
+        """Play the documented hour of ticks once more, so that it ends now and not when the template was made."""
+        await self.execute(f"truncate strategy_tick_runs, strategy_risk_state; {script('sql', '5_ticks.sql')}")
 
     async def apply(self, report: SchemaReport, *numbers: int) -> None:
         """Run the parts of a report's fix (all of them without numbers), as the owner of the tables would."""

@@ -78,6 +78,7 @@ async def status_of(
     return await asyncio.to_thread(lambda: run("status", *arguments, cwd=cwd, **given))
 
 
+@pytest.mark.usefixtures("ticking")
 async def test_status_exits_with_0_when_all_is_well_and_1_when_it_is_not(project: Project, tmp_path: Path) -> None:
     finished = await status_of(project, tmp_path)
     assert (finished.returncode, finished.stderr) == (0, "")
@@ -101,6 +102,7 @@ async def test_status_that_cannot_tell_exits_with_2_and_says_what_it_could_not_r
     assert max(len(line) for line in finished.stdout.splitlines()) <= 79
 
 
+@pytest.mark.usefixtures("ticking")
 async def test_status_as_json_is_what_http_says(project: Project, tmp_path: Path) -> None:
     finished = await status_of(project, tmp_path, "--format", "json", "--window", "6h")
     report = json.loads(finished.stdout)

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from rich.text import Text
 
-from app.render.text import WIDTH, printable
+from app.contract.identifiers import printable
+from app.render.text import WIDTH
 from app.runner.causes import Cause
 from app.runner.figures import Distribution
 from app.runner.grid import GridRow, RunsReport, is_failing

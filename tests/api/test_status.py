@@ -14,6 +14,8 @@ from app.main import create_app
 from tests.api.service import PROBE, bearer, claimed, serving_project, token
 from tests.databases import Project
 
+pytestmark = pytest.mark.usefixtures("ticking")
+
 STATUS, RUNS = "/api/runner/status", "/api/runner/runs"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 ORIGIN = "https://admin.acme.com"

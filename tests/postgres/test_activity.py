@@ -18,6 +18,8 @@ from app.runner.report import StatusReport
 from app.runner.schedule import State
 from tests.databases import VERSIONS, Project, new_project
 
+pytestmark = pytest.mark.usefixtures("ticking")
+
 OLD = "update strategy_runs set created_at = now() - interval '9 days', updated_at = now() - interval '9 days'"
 
 
