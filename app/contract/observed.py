@@ -205,6 +205,14 @@ class Access(msgspec.Struct, frozen=True):
         return next(sight for sight in self.sights if sight.caller is caller)
 
 
+class Proposal(msgspec.Struct, frozen=True):
+    """A permissive SELECT policy for signed-in users that could be added to a table; `condition` is its USING."""
+
+    table: str
+    name: str
+    condition: str
+
+
 class Promotion(msgspec.Struct, frozen=True):
     """Ways in which a caller's role could write the column that makes admins; empty where none was found."""
 

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from app.contract.model import ANONYMOUS, Contract, SelectPolicy, Table
-from app.contract.observed import Access, Caller, Observation, Relation, Sight
+from app.contract.observed import Access, Caller, Observation, Proposal, Relation, Sight
 from app.contract.surroundings import Leak
 from app.postgres.faults import IN_THE_WAY
 from app.postgres.people import People, admin_claims, anonymous_claims, user_claims
@@ -85,7 +85,7 @@ class AccessProbe:
                 return await self._decided(rehearsal, secured, attempt, rows, alone=alone)  # noqa: B023 - awaited here
 
             attempts = list(self._attempts(owner, (), people, policy.role))
-            sights = await self._sights(secured, attempts, look)
+            sights = await self._sights(secured, attempts, look, tried=len(rows))
             accesses.append(Access(table.name, sights, synthetic=True))
             shown = {sight.caller for sight in sights if sight.visible} & STRANGERS
             suspects = [one.name for one in relation.policies if one.permissive and one.command in ("r", "*")]
@@ -93,6 +93,27 @@ class AccessProbe:
                 if attempt.caller in shown and (await self._sight(secured, attempt, look(attempt, name))).visible:
                     leaks.append(Leak(table.name, name, attempt.caller))
         return tuple(accesses), tuple(leaks)
+
+    async def with_policy(
+        self, rehearsal: Rehearsal, observation: Observation, people: People, proposal: Proposal
+    ) -> Access | None:
+        """What callers would see if a policy were added, under row security and granted SELECT; None without its table.
+
+        Whatever its condition or the other policies raise is in the callers' sights.
+        """
+        for table, policy, relation in self._there(observation):
+            if table.name != proposal.table:
+                continue
+            secured = msgspec.structs.replace(relation, row_security=True)
+            owner, rows = await self._owners_rows(rehearsal, policy, relation, people)
+
+            async def look(attempt: Attempt) -> int:
+                return await self._decided(rehearsal, secured, attempt, rows, beside=proposal)  # noqa: B023 - awaited here
+
+            attempts = self._attempts(owner, (), people, policy.role)
+            sights = await self._sights(secured, attempts, look, tried=len(rows))
+            return Access(table.name, sights, synthetic=True)
+        return None
 
     async def _owners_rows(
         self, rehearsal: Rehearsal, policy: SelectPolicy, relation: Relation, people: People
@@ -181,22 +202,29 @@ class AccessProbe:
         yield Attempt(Caller.ANONYMOUS, ANONYMOUS, anonymous_claims(), some)
 
     async def _sights(
-        self, relation: Relation, attempts: Iterable[Attempt], look: Callable[[Attempt], Coroutine[Any, Any, int]]
+        self,
+        relation: Relation,
+        attempts: Iterable[Attempt],
+        look: Callable[[Attempt], Coroutine[Any, Any, int]],
+        *,
+        tried: int = 1,
     ) -> tuple[Sight, ...]:
-        """Each caller's, until something stands in everybody's way."""
+        """Each caller's, until something stands in everybody's way. `tried` is how many rows where no attempt says."""
         sights: list[Sight] = []
         obstacle: str | None = None
         for attempt in attempts:
             if obstacle is not None or attempt.obstacle is not None:
                 sights.append(Sight(attempt.caller, obstacle=obstacle or attempt.obstacle))
                 continue
-            sight = await self._sight(relation, attempt, look(attempt))
+            sight = await self._sight(relation, attempt, look(attempt), tried)
             sights.append(sight)
             obstacle = sight.obstacle if sight.final else None
         return tuple(sights)
 
-    async def _sight(self, relation: Relation, attempt: Attempt, seeing: Coroutine[Any, Any, int]) -> Sight:
-        caller, tried = attempt.caller, len(attempt.rows) or 1
+    async def _sight(
+        self, relation: Relation, attempt: Attempt, seeing: Coroutine[Any, Any, int], tried: int = 1
+    ) -> Sight:
+        caller, tried = attempt.caller, len(attempt.rows) or tried
         granted = "SELECT" in relation.granted(attempt.role).privileges
         try:
             return Sight(caller, visible=await seeing, tried=tried)
@@ -225,7 +253,7 @@ class AccessProbe:
             await rehearsal.connection.fetchval(statement("visible_ticks", self._keys(relation)), [], [])
         return await self._decided(rehearsal, relation, attempt, [owners_row])
 
-    async def _decided(
+    async def _decided(  # noqa: PLR0913 - whom to try, on which rows, and by which of the policies
         self,
         rehearsal: Rehearsal,
         relation: Relation,
@@ -233,10 +261,13 @@ class AccessProbe:
         rows: Sequence[Mapping[str, Any]],
         *,
         alone: str | None = None,
+        beside: Proposal | None = None,
     ) -> int:
-        """How many of some rows the policies, or one of them alone, would show."""
+        """How many of some rows the policies, or one of them alone, or all and one more beside them, would show."""
         async with rehearsal.as_role(None):
-            condition = await self._policies.select_condition(rehearsal, relation, attempt.role, alone=alone)
+            condition = await self._policies.select_condition(
+                rehearsal, relation, attempt.role, alone=alone, beside=beside
+            )
         async with rehearsal.as_role(attempt.role, attempt.claims):
             return sum([await self._policies.decide(rehearsal, relation, condition, row) for row in rows])
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from app.contract.observed import Policy, Relation
+from app.contract.model import AUTHENTICATED
+from app.contract.observed import Policy, Proposal, Relation
 from app.postgres.rehearsal import ObstacleError, Rehearsal
 from app.postgres.statements import statement
 
@@ -21,14 +22,23 @@ class PolicyReader:
         self._conditions = statement("policy_conditions")
 
     async def select_condition(
-        self, rehearsal: Rehearsal, relation: Relation, role: str, *, alone: str | None = None
+        self,
+        rehearsal: Rehearsal,
+        relation: Relation,
+        role: str,
+        *,
+        alone: str | None = None,
+        beside: Proposal | None = None,
     ) -> str:
-        """When a row is shown to a role; with `alone`, by that one of the permissive policies."""
-        conditions = await self._read(rehearsal, relation)
-        if alone is not None:
-            kept = [policy for policy in relation.policies if policy.name == alone or not policy.permissive]
-            relation = msgspec.structs.replace(relation, policies=tuple(kept))
-        return self._joined(relation, role, "r", {name: using for name, (using, _) in conditions.items()})
+        """When a row is shown to a role: with `alone`, by that one of the permissive policies; with `beside`, by one
+        more than there are.
+        """
+        conditions = {name: using for name, (using, _) in (await self._read(rehearsal, relation)).items()}
+        kept = [policy for policy in relation.policies if alone in (None, policy.name) or not policy.permissive]
+        if beside is not None:
+            conditions[beside.name] = beside.condition
+            kept.append(Policy(beside.name, permissive=True, command="r", applies_to=(AUTHENTICATED,)))
+        return self._joined(msgspec.structs.replace(relation, policies=tuple(kept)), role, "r", conditions)
 
     async def write_conditions(
         self, rehearsal: Rehearsal, relation: Relation, role: str, command: str
