@@ -142,7 +142,7 @@ class Diagnostics:
             return NO_FIX
         try:
             async with asyncio.timeout_at(deadline):
-                asked = questions(self._contract, observation, checks)
+                asked = questions(self._contract, observation, checks, self._admins)
                 surroundings = await self._surroundings.read(observation, asked)
         except TimeoutError:
             surroundings = Surroundings(obstacle="the database did not answer in time")

@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from app.contract.model import Reference
-from app.contract.observed import Access, Caller, Sight
+from app.contract.observed import Access, Caller, Proposal, Sight
 
 # Rows read for one answer. A larger table leaves a question open in which nothing was found up to here.
 MOST_READ = 100_000
@@ -30,11 +30,12 @@ class Attribute(msgspec.Struct, frozen=True):
 
 
 class NamedConstraint(msgspec.Struct, frozen=True):
-    """`kind` is pg_constraint.contype."""
+    """`kind` is pg_constraint.contype; `validated`, that rows which were there before it hold to it, too."""
 
     name: str
     kind: str
     columns: tuple[str, ...]
+    validated: bool
 
 
 class Surrounding(msgspec.Struct, frozen=True):
@@ -51,6 +52,10 @@ class Surrounding(msgspec.Struct, frozen=True):
     """Foreign keys of other tables that point here."""
     dependents: tuple[str, ...]
     """Views and functions that are bound to the table itself, and stay with it when it is renamed."""
+    left_behind: tuple[str, ...]
+    """Indexes of no constraint, rules and publications, which do so, too."""
+    reaches: tuple[str, ...]
+    """Tables of the schema that its policies read, or the policies of those, and so on."""
 
     def attribute(self, name: str) -> Attribute | None:
         return next((attribute for attribute in self.attributes if attribute.name == name), None)
@@ -118,6 +123,13 @@ class Leak(msgspec.Struct, frozen=True):
     caller: Caller
 
 
+class Trial(msgspec.Struct, frozen=True):
+    """What callers would see with one policy more than there are."""
+
+    proposal: Proposal
+    access: Access
+
+
 class Surroundings(msgspec.Struct, frozen=True):
     """Everything read for one fix. The first part is one document of the catalogue."""
 
@@ -134,6 +146,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     policies: tuple[Access, ...] = ()
     """What the policies alone would let callers see, whatever row security and grants are now."""
     leaks: tuple[Leak, ...] = ()
+    trials: tuple[Trial, ...] = ()
     belongings: dict[str, tuple[Belonging, ...]] = {}
     """Of each table to be set aside; a table that could not be read is not in it."""
     obstacle: str | None = None
@@ -153,6 +166,9 @@ class Surroundings(msgspec.Struct, frozen=True):
         """The policies that show these callers what they should not see."""
         found = (leak.policy for leak in self.leaks if leak.table == table and leak.caller in callers)
         return tuple(dict.fromkeys(found))
+
+    def trial(self, proposal: Proposal) -> Access | None:
+        return next((trial.access for trial in self.trials if trial.proposal == proposal), None)
 
     def sights(self, table: str) -> dict[Caller, Sight]:
         """By caller; empty where the policies were not tried."""

@@ -1,5 +1,7 @@
 """Reading what a fix must know: what surrounds the tables that failed, and how many of their rows stand in its way."""
 
+from typing import TypedDict
+
 import asyncpg
 import msgspec
 
@@ -15,6 +17,7 @@ from app.contract.surroundings import (
     QuestionKind,
     RefusingChecks,
     Surroundings,
+    Trial,
 )
 from app.postgres.access import AccessProbe
 from app.postgres.faults import IN_THE_WAY
@@ -23,6 +26,14 @@ from app.postgres.pool import Database
 from app.postgres.rehearsal import ObstacleError, Rehearsal
 from app.postgres.statements import statement
 from app.settings import Settings
+
+
+class Tried(TypedDict, total=False):
+    """What came of trying policies, by the names that Surroundings has for it."""
+
+    policies: tuple[Access, ...]
+    leaks: tuple[Leak, ...]
+    trials: tuple[Trial, ...]
 
 
 class SurroundingsReader:
@@ -54,16 +65,15 @@ class SurroundingsReader:
             answers = tuple([await self._count(rehearsal, question) for question in questions.counts])
             refusing = tuple([await self._refusing(rehearsal, *pair) for pair in questions.refusing])
             belongings = {table.name: await self._belongings(rehearsal, table) for table in questions.set_aside}
-            policies, leaks = await self._policies(rehearsal, observation) if questions.policies else ((), ())
+            access = await self._policies(rehearsal, observation, questions)
             if rehearsal.spoiled:
                 connection.terminate()
         return msgspec.structs.replace(
             surroundings,
             answers=answers,
             refusing_checks=refusing,
-            policies=policies,
-            leaks=leaks,
             belongings={name: found for name, found in belongings.items() if found is not None},
+            **access,
         )
 
     async def _count(self, rehearsal: Rehearsal, question: Question) -> Answer:
@@ -112,12 +122,18 @@ class SurroundingsReader:
             return None
         return tuple(Belonging(row["kind"], row["name"], row["statement"], tuple(row["columns"])) for row in rows)
 
-    async def _policies(
-        self, rehearsal: Rehearsal, observation: Observation
-    ) -> tuple[tuple[Access, ...], tuple[Leak, ...]]:
+    async def _policies(self, rehearsal: Rehearsal, observation: Observation, questions: Questions) -> Tried:
+        if not questions.proposals:
+            return {}
         people = People(self._settings)
         try:
             await people.load(rehearsal)
-            return await self._access.policies_alone(rehearsal, observation, people)
+            policies, leaks = await self._access.policies_alone(rehearsal, observation, people)
+            trials = [
+                Trial(proposal, access)
+                for proposal in questions.proposals
+                if (access := await self._access.with_policy(rehearsal, observation, people, proposal)) is not None
+            ]
         except ObstacleError:
-            return (), ()
+            return {}
+        return {"policies": policies, "leaks": leaks, "trials": tuple(trials)}

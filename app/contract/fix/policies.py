@@ -4,89 +4,168 @@ from collections.abc import Iterator, Sequence
 
 from app.contract.fix.columns import SHORT_LOCK
 from app.contract.fix.model import Decision, Hazard, HazardKind, Statement, Step
-from app.contract.fix.situation import Situation, Subject, free_name
-from app.contract.fix.sql import block, literal, literals, when
+from app.contract.fix.readers import (
+    ABOUT_ACCESS,
+    OWNERS,
+    Reader,
+    by_claim,
+    by_owner,
+    by_profile,
+    candidates,
+    profile_relation,
+    readers,
+)
+from app.contract.fix.situation import Situation, Subject
+from app.contract.fix.sql import block, literal, when
 from app.contract.identifiers import quote_identifier
 from app.contract.model import ANONYMOUS, SelectPolicy, Table
-from app.contract.observed import Caller, Relation, Sight
+from app.contract.observed import Access, Caller, Proposal, Relation, Sight
 
-OWNERS, ADMINS = "runner_fix_owners_read", "runner_fix_admins_read"
 WIDENS = Hazard(HazardKind.CHANGES_ACCESS, "Shows callers of the platform's API rows that they could not read before.")
 NARROWS = Hazard(
     HazardKind.CHANGES_ACCESS, "From then on whoever does not bypass row security sees only what a policy shows."
 )
 NO_FUNCTIONS = "There is no auth.uid() or auth.jwt() by which a policy could tell who is asking."
-UID = "(select auth.uid())"
-READERS = {
-    "owner": (OWNERS, (Caller.OWNER,)),
-    "admin": (ADMINS, (Caller.ADMIN_BY_PROFILE, Caller.ADMIN_BY_CLAIM)),
-}
-KEPT_OUT = {"other": (Caller.OTHER, Caller.INVENTED), "anonymous": (Caller.ANONYMOUS,)}
+OTHERS, VISITORS = (Caller.OTHER, Caller.INVENTED), (Caller.ANONYMOUS,)
+KEPT_OUT = {"other": OTHERS, "anonymous": VISITORS}
 
 
 def policies(subject: Subject) -> Iterator[Step]:
     """Policies before row security, so that nobody is shut out in between."""
     policy, enables = subject.table.select_policy, subject.failed("row_security")
-    checks = ("policy.select", "row_security", *(f"access.{who}" for who in (*READERS, *KEPT_OUT)))
-    if policy is not None and subject.situation.open(*(subject.key(check) for check in checks)):
-        readers = READERS if policy.admins else {"owner": READERS["owner"]}
-        for who, (name, callers) in readers.items():
-            yield from _reading(subject, policy, who, name, callers)
+    if policy is not None and subject.situation.open(*map(subject.key, ABOUT_ACCESS)):
+        yield from _reading(subject, policy)
         for who, callers in KEPT_OUT.items():
             failed = subject.failed(f"access.{who}")
             if (failed or enables) and not (enables and _are_kept_out(subject, callers)):
                 yield _leak(subject, who, callers)
     if enables:
-        hidden = [f"access.{who}" for who, callers in KEPT_OUT.items() if _are_kept_out(subject, callers)]
-        mends = (subject.key("row_security"), *subject.situation.open(*map(subject.key, hidden)))
-        sql = block(f"alter table {subject.target.name} enable row level security;")
-        yield Statement(1, mends, f"Enable row security on {subject.name}.", sql, (SHORT_LOCK, NARROWS))
+        yield _enabling(subject)
+
+
+def shuts_out_the_runner(situation: Situation) -> str | None:
+    """Why row security must not be enabled before something else is settled; None where it may be."""
+    if not situation.failed("role.bypasses_row_security"):
+        return None
+    return f"Row security would hide every row from {situation.observation.wanted_role}, which does not bypass it."
 
 
 def new_policies(situation: Situation, table: Table) -> tuple[list[str], list[Decision]]:
-    """For a new table: the commands that let owners and admins read, and what stands in their way."""
+    """For a new table: the commands that let owners and admins read, and what stands in their way. There is no table
+    yet on which they could be tried, so that only what cannot fail is made.
+    """
     policy = table.select_policy
     if policy is None:
         return [], []
     commands, decisions = [], []
-    for who, (name, _) in READERS.items():
-        condition = _condition(situation, policy, who)
+    for reader in readers(policy):
+        condition = _new_condition(situation, policy, reader)
         if condition is not None:
-            commands.append(_create(situation, table, policy, name, condition))
-        elif who == "owner" or policy.admins:
-            decisions.append(Decision((f"{table.name}.access.{who}",), NO_FUNCTIONS))
+            commands.append(_create(situation, policy, Proposal(table.name, reader.policy_name, condition)))
+        else:
+            decisions.append(Decision((f"{table.name}.access.{reader.who}",), NO_FUNCTIONS))
     return [*commands, _grant(situation, table, policy)], decisions
 
 
-def _reading(subject: Subject, policy: SelectPolicy, who: str, name: str, callers: Sequence[Caller]) -> Iterator[Step]:
-    """As the policies alone would have it: row security that is off and grants that lack hide what they decide."""
-    situation, sights = subject.situation, subject.situation.surroundings.sights(subject.name)
-    keys = [subject.key(f"access.{who}"), *([subject.key("policy.select")] if who == "owner" else [])]
-    seen = [sights[caller] for caller in callers if caller in sights]
+def _reading(subject: Subject, policy: SelectPolicy) -> Iterator[Step]:
+    """Policies for those who lack one, then one grant for all of them, which takes effect for everybody at once."""
     granted = "SELECT" in subject.relation.granted(policy.role).privileges
-    condition, obstacle = _condition(situation, policy, who), _obstacle(subject, policy, seen)
-    if any(sight.visible for sight in seen):
-        if not granted and situation.open(*keys):
-            yield _granting(subject, policy, situation.open(*keys))
-    elif obstacle is not None or condition is None:
-        yield Decision(situation.open(*keys) or (keys[0],), obstacle or NO_FUNCTIONS)
-    else:
-        free = free_name(name, (found.name for found in subject.relation.policies))
-        missing = (
-            "not exists (\n"
-            "  select from pg_catalog.pg_policy as policy\n"
-            f"  where policy.polrelid = {subject.target.regclass} and policy.polname = {literal(free)}\n"
-            ")"
-        )
-        sql = block(when(missing, _create(situation, subject.table, policy, free, condition)))
-        about = f"Let {'owners' if who == 'owner' else 'admins'} read {subject.name}."
-        yield Statement(1, situation.open(*keys), about, sql, (WIDENS, SHORT_LOCK))
-        if not granted:
-            yield _granting(subject, policy, ())
+    waiting: list[str] = []
+    for reader in readers(policy):
+        step = _letting_in(subject, policy, reader, granted=granted)
+        if step is not None:
+            yield step
+        if not isinstance(step, Decision):
+            waiting += _keys(subject, reader)
+    keys = subject.situation.open(*waiting)
+    if granted or not keys:
+        return
+    if not _are_kept_out(subject, OTHERS):
+        why = f"{policy.role} may not select, which is all that keeps users from the rows of others."
+        yield Decision(keys, f"{why} Narrow the policies first.", _grant(subject.situation, subject.table, policy))
+        return
+    about = f"Let {policy.role} select from {subject.name}; its policies say which rows."
+    yield Statement(1, keys, about, _grant(subject.situation, subject.table, policy), (WIDENS,))
+
+
+def _letting_in(subject: Subject, policy: SelectPolicy, reader: Reader, *, granted: bool) -> Step | None:
+    """As the policies alone would have it: row security that is off and grants that lack hide what they decide. None
+    where they let the reader in already.
+    """
+    situation = subject.situation
+    sights = situation.surroundings.sights(subject.name)
+    keys = _keys(subject, reader)
+    seen = [sights[caller] for caller in reader.callers if caller in sights]
+    if _get_in(seen):
+        return None
+    obstacle = _obstacle(subject, policy, seen)
+    if obstacle is not None:
+        return Decision(situation.open(*keys) or keys[:1], obstacle)
+    proposal = next((found for found in _candidates(subject, reader) if _works(subject, reader, found)), None)
+    if proposal is None:
+        return Decision(situation.open(*keys) or keys[:1], _why_none_works(subject, reader))
+    missing = (
+        "not exists (\n"
+        "  select from pg_catalog.pg_policy as policy\n"
+        f"  where policy.polrelid = {subject.target.regclass} and policy.polname = {literal(proposal.name)}\n"
+        ")"
+    )
+    sql = block(when(missing, _create(situation, policy, proposal)))
+    mends = situation.open(*keys) if granted else ()
+    return Statement(1, mends, f"Let {reader.in_words} read {subject.name}.", sql, (WIDENS, SHORT_LOCK))
+
+
+def _keys(subject: Subject, reader: Reader) -> tuple[str, ...]:
+    keys = (subject.key(f"access.{reader.who}"),)
+    return (*keys, subject.key("policy.select")) if reader is OWNERS else keys
+
+
+def _candidates(subject: Subject, reader: Reader) -> Iterator[Proposal]:
+    situation = subject.situation
+    return candidates(situation.observation, situation.admins, subject.table, reader)
+
+
+def _works(subject: Subject, reader: Reader, proposal: Proposal) -> bool:
+    """It was seen to let the reader in, and to show nobody else more than before."""
+    trial, before = subject.situation.surroundings.trial(proposal), subject.situation.surroundings.sights(subject.name)
+    if trial is None or _recurses(subject.situation, proposal):
+        return False
+    strangers = [trial.sight(caller) for caller in (*OTHERS, *VISITORS)]
+    widened = any(sight.visible > before[sight.caller].visible for sight in strangers)
+    return _get_in([trial.sight(caller) for caller in reader.callers]) and not widened
+
+
+def _recurses(situation: Situation, proposal: Proposal) -> bool:
+    """The profiles' own policies read the table in question: a policy of it that reads profiles would go in circles,
+    which Postgres refuses for everybody. A trial cannot show that, for it adds no policy.
+    """
+    profiles = profile_relation(situation.observation, situation.admins)
+    if profiles is None or proposal.condition != by_profile(situation.observation.schema, profiles, situation.admins):
+        return False
+    around = situation.surroundings.around(profiles.name)
+    return around is None or proposal.table in around.reaches
+
+
+def _why_none_works(subject: Subject, reader: Reader) -> str:
+    trials = [subject.situation.surroundings.trial(proposal) for proposal in _candidates(subject, reader)]
+    raised = [_raised(trial, reader) for trial in trials if trial is not None]
+    reason = next((refusal for refusal in raised if refusal is not None), None)
+    tried = f"A policy for {reader.in_words} was tried, and let nobody in"
+    return f"{tried}: {reason}." if reason is not None else f"{tried} whom it should."
+
+
+def _raised(trial: Access, reader: Reader) -> str | None:
+    reasons = [sight.refusal or sight.obstacle for caller in reader.callers for sight in [trial.sight(caller)]]
+    return next((str(reason) for reason in reasons if reason is not None), None)
+
+
+def _get_in(sights: Sequence[Sight]) -> bool:
+    """One way in is enough, and shows every row that was tried."""
+    return any(sight.visible == sight.tried > 0 for sight in sights)
 
 
 def _obstacle(subject: Subject, policy: SelectPolicy, seen: Sequence[Sight]) -> str | None:
-    """Why one more permissive policy would not help, or could not be made; None where it would."""
+    """Why one more permissive policy would not help, or could not be made; None where it might."""
     governing = [found for found in subject.relation.policies if found.governs(policy.role, "r")]
     owner = next(column for column in subject.table.columns if column.name == policy.owner_column)
     restrictive = ", ".join(quote_identifier(found.name) for found in governing if not found.permissive)
@@ -110,10 +189,21 @@ def _leak(subject: Subject, who: str, callers: Sequence[Caller]) -> Decision:
     names = subject.situation.surroundings.leaking(subject.name, callers)
     proposals = [f"drop policy {quote_identifier(name)} on {target};" for name in names]
     if who == "anonymous":
-        proposals.append(f"revoke select on table {target} from {quote_identifier(ANONYMOUS)};")
+        # What PUBLIC may do, everybody may.
+        proposals.append(f"revoke select on table {target} from public, {quote_identifier(ANONYMOUS)};")
     listed = ", ".join(map(quote_identifier, names)) or "which one could not be told"
     why = f"A policy shows rows to people they do not belong to ({listed}). Narrow or drop it."
     return Decision((subject.key(f"access.{who}"),), why, "\n".join(proposals) or None)
+
+
+def _enabling(subject: Subject) -> Step:
+    command = f"alter table {subject.target.name} enable row level security;"
+    obstacle = shuts_out_the_runner(subject.situation)
+    if obstacle is not None:
+        return Decision((subject.key("row_security"),), obstacle, command)
+    hidden = [f"access.{who}" for who, callers in KEPT_OUT.items() if _are_kept_out(subject, callers)]
+    mends = (subject.key("row_security"), *subject.situation.open(*map(subject.key, hidden)))
+    return Statement(1, mends, f"Enable row security on {subject.name}.", block(command), (SHORT_LOCK, NARROWS))
 
 
 def _are_kept_out(subject: Subject, callers: Sequence[Caller]) -> bool:
@@ -123,42 +213,28 @@ def _are_kept_out(subject: Subject, callers: Sequence[Caller]) -> bool:
     return bool(seen) and all(sight.visible == 0 and sight.obstacle is None and sight.refusal is None for sight in seen)
 
 
-def _condition(situation: Situation, policy: SelectPolicy, who: str) -> str | None:
-    """By whom a row may be read, in SQL; None where the database has no way to tell."""
-    if who == "owner":
-        known = situation.surroundings.user_function
-        return f"{UID} = {quote_identifier(policy.owner_column)}" if known else None
-    rule = situation.admins
-    profiles = situation.observation.catalogue.relation(rule.profile_table) if rule.profile_table is not None else None
-    if profiles is not None and situation.surroundings.user_function and _are_readable(situation, profiles, policy):
-        value = f"profile.{quote_identifier(rule.profile_column)}::text in ({literals(rule.values)})"
-        return (
-            "exists (\n"
-            f"  select from {situation.target(profiles.name).name} as profile\n"
-            f"  where profile.id = {UID} and {value}\n"
-            ")"
-        )
-    if situation.surroundings.token_function:
-        return f"(select auth.jwt()) #>> array[{literals(rule.claim)}] in ({literals(rule.values)})"
-    return None
+def _new_condition(situation: Situation, policy: SelectPolicy, reader: Reader) -> str | None:
+    """None where the database has no way to tell who is asking."""
+    surroundings = situation.surroundings
+    if reader is OWNERS:
+        return by_owner(policy) if surroundings.user_function else None
+    profiles = profile_relation(situation.observation, situation.admins)
+    if profiles is not None and surroundings.user_function and _are_readable(profiles, policy):
+        return by_profile(situation.observation.schema, profiles, situation.admins)
+    return by_claim(situation.admins) if surroundings.token_function else None
 
 
-def _are_readable(situation: Situation, profiles: Relation, policy: SelectPolicy) -> bool:
+def _are_readable(profiles: Relation, policy: SelectPolicy) -> bool:
     """The subquery of a policy runs with the caller's rights: without them it would raise for everybody."""
-    has_columns = all(profiles.column(name) is not None for name in ("id", situation.admins.profile_column))
     shown = not profiles.row_security or any(found.governs(policy.role, "r") for found in profiles.policies)
-    return has_columns and shown and "SELECT" in profiles.granted(policy.role).privileges
+    return shown and "SELECT" in profiles.granted(policy.role).privileges
 
 
-def _create(situation: Situation, table: Table, policy: SelectPolicy, name: str, condition: str) -> str:
-    target, role = situation.target(table.name).name, quote_identifier(policy.role)
-    return f"create policy {quote_identifier(name)} on {target} for select to {role} using (\n{condition}\n);"
+def _create(situation: Situation, policy: SelectPolicy, proposal: Proposal) -> str:
+    target, role = situation.target(proposal.table).name, quote_identifier(policy.role)
+    name = quote_identifier(proposal.name)
+    return f"create policy {name} on {target} for select to {role} using (\n{proposal.condition}\n);"
 
 
 def _grant(situation: Situation, table: Table, policy: SelectPolicy) -> str:
     return f"grant select on table {situation.target(table.name).name} to {quote_identifier(policy.role)};"
-
-
-def _granting(subject: Subject, policy: SelectPolicy, mends: tuple[str, ...]) -> Statement:
-    about = f"Let {policy.role} select from {subject.name}; its policies say which rows."
-    return Statement(1, mends, about, _grant(subject.situation, subject.table, policy), (WIDENS,))

@@ -4,25 +4,28 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from app.contract.check import Check, Outcome
-from app.contract.fix.situation import question_about
+from app.contract.fix.readers import ABOUT_ACCESS, candidates, readers
+from app.contract.fix.situation import AdminRule, question_about
 from app.contract.model import Column, Contract, Table
-from app.contract.observed import Observation, Relation
+from app.contract.observed import Observation, Proposal, Relation
 from app.contract.surroundings import Question, QuestionKind
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """`words` are looked for in functions, `referenced` are the tables that foreign keys should point at."""
+    """`words` are looked for in functions, `referenced` are the tables that foreign keys should point at. `proposals`
+    are policies to try; where there are none, those that are there are not tried either.
+    """
 
     counts: tuple[Question, ...]
     refusing: tuple[tuple[Table, Column], ...]
-    policies: bool
+    proposals: tuple[Proposal, ...]
     set_aside: tuple[Table, ...]
     words: tuple[str, ...]
     referenced: tuple[str, ...]
 
 
-def questions(contract: Contract, observation: Observation, checks: tuple[Check, ...]) -> Questions:
+def questions(contract: Contract, observation: Observation, checks: tuple[Check, ...], admins: AdminRule) -> Questions:
     """The questions of one report."""
     failed = frozenset(check.key for check in checks if check.outcome is Outcome.FAIL)
     tables = [(table, observation.catalogue.relation(table.name)) for table in contract.tables]
@@ -34,7 +37,7 @@ def questions(contract: Contract, observation: Observation, checks: tuple[Check,
         refusing=tuple(
             (table, column) for table, column in columns if f"{table.name}.column.{column.name}.values" in failed
         ),
-        policies=any(table.select_policy is not None and relation.primary_key for table, relation in there),
+        proposals=tuple(_proposals(there, observation, checks, admins)),
         set_aside=aside,
         words=tuple(dict.fromkeys(_words(there, aside))),
         referenced=tuple(
@@ -70,6 +73,18 @@ def _values(columns: list[tuple[Table, Column]], failed: Collection[str]) -> Ite
         if f"{table.name}.primary_key" in failed and column.name in table.primary_key:
             asked |= {QuestionKind.NULLS: True, QuestionKind.DUPLICATES: True}
         yield from (question_about(kind, table, column) for kind, wanted in asked.items() if wanted)
+
+
+def _proposals(
+    there: list[tuple[Table, Relation]], observation: Observation, checks: tuple[Check, ...], admins: AdminRule
+) -> Iterator[Proposal]:
+    """Trying policies takes many round trips: they are tried only where something is wrong with who reads a table."""
+    open_keys = {check.key for check in checks if check.outcome in (Outcome.FAIL, Outcome.SKIPPED)}
+    for table, relation in there:
+        policy, about_access = table.select_policy, {f"{table.name}.{what}" for what in ABOUT_ACCESS}
+        if policy is not None and relation.primary_key and not open_keys.isdisjoint(about_access):
+            for reader in readers(policy):
+                yield from candidates(observation, admins, table, reader)
 
 
 def _words(there: list[tuple[Table, Relation]], aside: tuple[Table, ...]) -> Iterator[str]:

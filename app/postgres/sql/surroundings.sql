@@ -1,6 +1,6 @@
 -- What surrounds the tables that a fix is about, as one jsonb document; see app/contract/surroundings.py.
 -- $1 schema, $2 names of the tables (text[]), $3 words to look for in functions (text[]).
-with
+with recursive
   watched as (
     select class.oid, class.relname, class.relispartition, class.relnamespace
     from pg_catalog.pg_class as class
@@ -19,12 +19,16 @@ with
         when policy.oid is not null then 'policy '
         when trigger.oid is not null then 'trigger '
         when proc.oid is not null then 'function '
+        when own_column.attnum is not null then 'generated column '
+        when publication.oid is not null then 'publication '
       end
       || coalesce(
         view_namespace.nspname || '.' || view.relname,
         policy.polname::text,
         trigger.tgname::text,
-        proc_namespace.nspname || '.' || proc.proname
+        proc_namespace.nspname || '.' || proc.proname,
+        own_column.attname::text,
+        publication.pubname::text
       ) as description
     from pg_catalog.pg_depend as depend
     join watched on watched.oid = depend.refobjid
@@ -40,10 +44,20 @@ with
     left join pg_catalog.pg_proc as proc
       on depend.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and proc.oid = depend.objid
     left join pg_catalog.pg_namespace as proc_namespace on proc_namespace.oid = proc.pronamespace
+    -- The expression of a generated column; a default depends on no column but its own.
+    left join pg_catalog.pg_attrdef as attrdef
+      on depend.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass and attrdef.oid = depend.objid
+      and attrdef.adnum <> depend.refobjsubid
+    left join pg_catalog.pg_attribute as own_column
+      on own_column.attrelid = attrdef.adrelid and own_column.attnum = attrdef.adnum
+    -- A publication's list of columns, or its condition on rows.
+    left join pg_catalog.pg_publication_rel as published
+      on depend.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass and published.oid = depend.objid
+    left join pg_catalog.pg_publication as publication on publication.oid = published.prpubid
     where depend.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
       -- A table's own policies and triggers depend on it as a whole; only what uses a column is of interest there.
       and (depend.refobjsubid > 0 or rewrite.oid is not null or proc.oid is not null)
-      and coalesce(rewrite.oid, policy.oid, trigger.oid, proc.oid) is not null
+      and coalesce(rewrite.oid, policy.oid, trigger.oid, proc.oid, attrdef.oid, publication.oid) is not null
       -- A view that is gone under its own rule, in the moment of a drop.
       and (rewrite.oid is null or view.oid is not null)
   ),
@@ -82,6 +96,7 @@ with
         pg_catalog.jsonb_build_object(
           'name', con.conname,
           'kind', con.contype,
+          'validated', con.convalidated,
           'columns', coalesce(
             (
               select pg_catalog.jsonb_agg(attribute.attname order by key.position)
@@ -133,6 +148,62 @@ with
     where con.contype = 'f' and con.conparentid = 0
     group by con.confrelid
   ),
+  left_behind as (
+    select index.indrelid as relation, 'index ' || class.relname as description
+    from pg_catalog.pg_index as index
+    join pg_catalog.pg_class as class on class.oid = index.indexrelid
+    where not exists (select from pg_catalog.pg_constraint as con where con.conindid = index.indexrelid)
+    union all
+    -- A table has no rule of this name, which is that of a view's query.
+    select rewrite.ev_class, 'rule ' || rewrite.rulename
+    from pg_catalog.pg_rewrite as rewrite
+    where rewrite.rulename <> '_RETURN'
+    union all
+    select published.prrelid, 'publication ' || publication.pubname
+    from pg_catalog.pg_publication_rel as published
+    join pg_catalog.pg_publication as publication on publication.oid = published.prpubid
+  ),
+  left_behind_documents as (
+    select
+      left_behind.relation,
+      pg_catalog.jsonb_agg(left_behind.description order by left_behind.description collate "C") as document
+    from left_behind
+    join watched on watched.oid = left_behind.relation
+    group by left_behind.relation
+  ),
+  -- What a policy on reading reads itself, and what a view does. A policy's own table is left out: it depends on that
+  -- one in any case, by its columns.
+  reads (reader, read) as (
+    select policy.polrelid, depend.refobjid
+    from pg_catalog.pg_policy as policy
+    join pg_catalog.pg_depend as depend
+      on depend.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass and depend.objid = policy.oid
+    where policy.polcmd in ('r', '*')
+      and depend.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and depend.refobjid <> policy.polrelid
+    union
+    select rewrite.ev_class, depend.refobjid
+    from pg_catalog.pg_rewrite as rewrite
+    join pg_catalog.pg_depend as depend
+      on depend.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass and depend.objid = rewrite.oid
+    where depend.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and depend.refobjid <> rewrite.ev_class
+  ),
+  reached (origin, relation) as (
+    select reads.reader, reads.read
+    from reads
+    join watched on watched.oid = reads.reader
+    union
+    select reached.origin, reads.read
+    from reached
+    join reads on reads.reader = reached.relation
+  ),
+  reached_documents as (
+    select
+      reached.origin, pg_catalog.jsonb_agg(class.relname order by class.relname collate "C") as document
+    from reached
+    join pg_catalog.pg_class as class on class.oid = reached.relation
+    join watched on watched.oid = reached.origin and watched.relnamespace = class.relnamespace
+    group by reached.origin
+  ),
   mentions as (
     select words.word, namespace.nspname || '.' || proc.proname as function
     from pg_catalog.pg_proc as proc
@@ -168,7 +239,9 @@ select pg_catalog.jsonb_build_object(
                      or dependents.description like 'function %')
             ),
             '[]'
-          )
+          ),
+          'left_behind', coalesce(left_behind_documents.document, '[]'),
+          'reaches', coalesce(reached_documents.document, '[]')
         )
         order by watched.relname collate "C"
       )
@@ -177,6 +250,8 @@ select pg_catalog.jsonb_build_object(
       left join constraint_documents on constraint_documents.conrelid = watched.oid
       left join unique_documents on unique_documents.indrelid = watched.oid
       left join reference_documents on reference_documents.confrelid = watched.oid
+      left join left_behind_documents on left_behind_documents.relation = watched.oid
+      left join reached_documents on reached_documents.origin = watched.oid
     ),
     '[]'
   ),
