@@ -108,7 +108,9 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class RefusingChecks(msgspec.Struct, frozen=True):
-    """The CHECKs that refuse a documented value of a column; none where its type or a domain refuses."""
+    """The CHECKs on a column alone that refuse what it should take, a documented value or null; none where its type or
+    a domain refuses.
+    """
 
     table: str
     column: str

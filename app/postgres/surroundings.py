@@ -5,8 +5,8 @@ from typing import TypedDict
 import asyncpg
 import msgspec
 
-from app.contract.fix.questions import Questions
-from app.contract.model import Column, Contract, Table
+from app.contract.fix.questions import Questions, Trying
+from app.contract.model import Contract, Table
 from app.contract.observed import Access, Observation
 from app.contract.surroundings import (
     MOST_READ,
@@ -63,7 +63,7 @@ class SurroundingsReader:
                 return Surroundings(obstacle="the catalogue could not be read in time")
             surroundings = msgspec.json.decode(document, type=Surroundings)
             answers = tuple([await self._count(rehearsal, question) for question in questions.counts])
-            refusing = tuple([await self._refusing(rehearsal, *pair) for pair in questions.refusing])
+            refusing = tuple([await self._refusing(rehearsal, observation, trying) for trying in questions.refusing])
             belongings = {table.name: await self._belongings(rehearsal, table) for table in questions.set_aside}
             access = await self._policies(rehearsal, observation, questions)
             if rehearsal.spoiled:
@@ -94,23 +94,27 @@ class SurroundingsReader:
         known = row is not None and (row["found"] > 0 or row["complete"])
         return Answer(question, row["found"] if row is not None and known else None)
 
-    async def _refusing(self, rehearsal: Rehearsal, table: Table, column: Column) -> RefusingChecks:
-        """The CHECKs that refuse a documented value, each tried by itself."""
+    async def _refusing(self, rehearsal: Rehearsal, observation: Observation, trying: Trying) -> RefusingChecks:
+        """The CHECKs that refuse one of the values, each tried by itself."""
+        reader = observation.catalogue.reading_role
+        sees_rows = reader is not None and reader.bypasses_row_security
         try:
             async with rehearsal.as_role(self._role) as connection:
-                checks = await connection.fetchrow(statement("column_checks"), self._schema, table.name, column.name)
-            named = list(zip(checks["names"], checks["conditions"], strict=True)) if checks is not None else []
-            names = [name for name, condition in named if await self._refuses(rehearsal, table, column, condition)]
+                checks = await connection.fetchrow(
+                    statement("column_checks"), self._schema, trying.table, trying.column
+                )
+            named = zip(checks["names"], checks["conditions"], strict=True) if checks is not None else ()
+            names = [name for name, condition in named if await self._refuses(rehearsal, trying, condition, sees_rows)]
         except (asyncpg.PostgresError, ObstacleError):
             names = []
-        return RefusingChecks(table.name, column.name, tuple(names))
+        return RefusingChecks(trying.table, trying.column, tuple(names))
 
-    async def _refuses(self, rehearsal: Rehearsal, table: Table, column: Column, condition: str) -> bool:
+    async def _refuses(self, rehearsal: Rehearsal, trying: Trying, condition: str, sees_rows: bool) -> bool:
         query = statement(
-            "accepted_values", {"schema": self._schema, "table": table.name}, condition=f"({condition}) is not false"
+            "accepted_values", {"schema": self._schema, "table": trying.table}, condition=f"({condition}) is not false"
         )
         async with rehearsal.as_role(self._role) as connection:
-            rows = await connection.fetch(query, column.name, column.values)
+            rows = await connection.fetch(query, trying.column, trying.values, sees_rows)
         return any(not row["accepted"] for row in rows)
 
     async def _belongings(self, rehearsal: Rehearsal, table: Table) -> tuple[Belonging, ...] | None:

@@ -77,16 +77,36 @@ def _renamed(subject: Subject, absent: AbsentColumn, key: str) -> Step:
     kept = free_name(f"legacy_{absent.name}", (column.name for column in subject.relation.columns))
     column, new = quote_identifier(absent.name), quote_identifier(kept)
     own_keys = target.constraints("f", absent.name, extra="\n  and con.conparentid = 0")
+    refusing = subject.situation.surroundings.refused_by(subject.name, absent.name)
+    drops = (f"alter table {target.name} drop constraint if exists {quote_identifier(name)};" for name in refusing)
     sql = block(
         unless_done(f"not {target.has(absent.name)}"),
         target.each(own_keys, "drop"),
+        *drops,
         f"alter table {target.name} alter column {column} drop not null;",
         f"alter table {target.name} rename column {column} to {new};",
         declare=FOUND,
     )
     about = f"Keep {subject.name}.{absent.name} as {kept}, no longer required and without its foreign key."
-    hazards = (SHORT_LOCK, *mentioned(subject.situation, (absent.name,), attribute.dependents))
+    uses = mentioned(subject.situation, (absent.name,), attribute.dependents)
+    hazards = (SHORT_LOCK, *_rules_on(subject, absent.name, kept, refusing), *uses)
     return Statement(1, (key,), about, sql, hazards)
+
+
+def _rules_on(subject: Subject, column: str, kept: str, refusing: tuple[str, ...]) -> Iterator[Hazard]:
+    """What becomes of the constraints on a column in which nobody writes any more."""
+    foreign = [found.name for found in subject.around.constraints if (found.kind, found.columns) == ("f", (column,))]
+    gone = [quote_identifier(name) for name in (*foreign, *refusing)]
+    if gone:
+        yield Hazard(HazardKind.DROPS_RULE, f"Drops {', '.join(gone)}, which would hold rows to {kept}.")
+    shared = [
+        quote_identifier(found.name)
+        for found in subject.around.constraints
+        if column in found.columns and len(found.columns) > 1
+    ]
+    if shared:
+        message = f"Look whether rows without {kept} satisfy {', '.join(shared)}, which the runner would have to."
+        yield Hazard(HazardKind.MENTIONED_ELSEWHERE, message)
 
 
 def _added(subject: Subject, column: Column) -> Iterator[Step]:

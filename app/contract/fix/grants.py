@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 
-from app.contract.fix.model import Decision, Statement, Step
+from app.contract.fix.model import Decision, Hazard, HazardKind, Statement, Step
 from app.contract.fix.situation import Situation, Subject
 from app.contract.fix.sql import identifiers, literal, when
 from app.contract.identifiers import quote_identifier
-from app.contract.model import Table
+from app.contract.model import ANONYMOUS, AUTHENTICATED, Table
 from app.contract.observed import Grants
 
+GRANTS = Hazard(HazardKind.CHANGES_ACCESS, "Gives a role rights that it did not have.")
+# Whoever calls the platform's API is one of these: what they get, everybody gets.
+CALLERS = frozenset({ANONYMOUS, AUTHENTICATED})
 CLUSTER_ROLES = ("role.assumable", "role.login", "role.bypasses_row_security")
 
 
@@ -25,14 +28,19 @@ def grants(subject: Subject) -> Iterator[Step]:
     commands = [] if schema.usage else [f"grant usage on schema {quote_identifier(schema.name)} {to}"]
     if missing:
         commands.append(f"grant {', '.join(missing)} on table {subject.target.name} {to}")
-    yield Statement(1, (key,), f"Grant {role.name} what it needs of {subject.name}.", "\n".join(commands))
+    if role.name in CALLERS:
+        why = f"The service reads as {role.name}, as any caller of the API does. Let DATABASE_ROLE be another role."
+        yield Decision((key,), why)
+        return
+    about = f"Grant {role.name} what it needs of {subject.name}."
+    yield Statement(1, (key,), about, "\n".join(commands), (GRANTS,))
 
 
 def service_grants(situation: Situation, table: Table) -> Iterator[str]:
     """For a new table: what the service role needs, where there is one; and SELECT for another reading role."""
     service, reader = situation.contract.service_role.name, situation.observation.catalogue.reading_role
     needs = [(service, ", ".join(table.privileges).lower())] if table.privileges else []
-    if reader is not None and reader.name != service:
+    if reader is not None and reader.name != service and reader.name not in CALLERS:
         needs.append((reader.name, "select"))
     for role, privileges in needs:
         yield when(

@@ -16,6 +16,10 @@ BUILDS_INDEX = Hazard(
     "Builds an index while nobody reads or writes the table. For a large one, make a unique index CONCURRENTLY first:"
     " it then becomes the key.",
 )
+# Since Postgres 18 a key can be NOT ENFORCED, which is never validated.
+TO_VALIDATE = (
+    "\n  and not con.convalidated\n  and coalesce((pg_catalog.to_jsonb(con) ->> 'conenforced')::pg_catalog.bool, true)"
+)
 NEW_KEY = Hazard(
     HazardKind.REFUSES_ROWS,
     "From now on rows that point nowhere are refused. The key says no ON DELETE: what is pointed at cannot be deleted.",
@@ -27,13 +31,18 @@ def primary_key(subject: Subject) -> Iterator[Step]:
     wanted = subject.table.primary_key
     if not subject.failed("primary_key") or any(subject.relation.column(name) is None for name in wanted):
         return
-    key, obstacle = subject.key("primary_key"), _key_obstacle(subject)
+    released, obstacle = _released(subject), _key_obstacle(subject)
+    columns = (column for column in subject.table.columns if column.name in released)
+    keys = (
+        subject.key("primary_key"),
+        *subject.situation.open(*(subject.key("nullability", column) for column in columns)),
+    )
     if obstacle is None:
         about = f"Make {', '.join(wanted)} the primary key of {subject.name}."
-        sql = block(*_key_commands(subject), declare=f"ready name;\n{FOUND}")
-        yield Statement(1, (key,), about, sql, (BUILDS_INDEX,))
+        sql = block(*_key_commands(subject, released), declare=f"ready name;\n{FOUND}")
+        yield Statement(1, keys, about, sql, (BUILDS_INDEX, *_no_longer_required(released)))
     else:
-        yield Decision((key,), obstacle, f"alter table {subject.target.name} add primary key ({identifiers(wanted)});")
+        yield Decision(keys, obstacle, f"alter table {subject.target.name} add primary key ({identifiers(wanted)});")
 
 
 def foreign_keys(subject: Subject) -> Iterator[Step]:
@@ -60,19 +69,52 @@ def _key_obstacle(subject: Subject) -> str | None:
     return None
 
 
-def _key_commands(subject: Subject) -> Iterator[str]:
+def _released(subject: Subject) -> tuple[str, ...]:
+    """Columns of the old key that need a value no longer. The key leaves NOT NULL behind, and the runner, which does
+    not know of them, would write none.
+    """
+    documented = {column.name: column for column in subject.table.columns}
+    return tuple(
+        name
+        for name in subject.relation.primary_key
+        if name not in subject.table.primary_key
+        and (name not in documented or documented[name].nullable)
+        and (attribute := subject.around.attribute(name)) is not None
+        and not attribute.computed
+    )
+
+
+def _no_longer_required(names: tuple[str, ...]) -> tuple[Hazard, ...]:
+    if not names:
+        return ()
+    return (Hazard(HazardKind.DROPS_RULE, f"Rows need no {' and no '.join(names)} any more."),)
+
+
+def _key_commands(subject: Subject, released: tuple[str, ...]) -> Iterator[str]:
     """Takes a unique index over just these columns where there is one that no constraint has taken yet."""
     target, wanted = subject.target, subject.table.primary_key
     yield unless_done(f"exists (\n{indented(target.constraints('p', *wanted))}\n)")
     if subject.relation.primary_key:
         yield target.each(target.constraints("p", *subject.relation.primary_key), "drop")
+    for name in released:
+        yield f"alter table {target.name} alter column {quote_identifier(name)} drop not null;"
     yield (
         "select class.relname into ready\n"
         "from pg_catalog.pg_index as index\n"
         "join pg_catalog.pg_class as class on class.oid = index.indexrelid\n"
         f"where index.indrelid = {target.regclass}\n"
         "  and index.indisunique and index.indisvalid and index.indimmediate and index.indpred is null\n"
-        "  and index.indnkeyatts = index.indnatts\n"
+        "  and index.indnkeyatts = index.indnatts and index.indexprs is null\n"
+        # A key is sorted as the types of its columns are by default, and takes no other index.
+        "  and not exists (\n"
+        "    select\n"
+        "    from pg_catalog.unnest(index.indkey::int2[], index.indoption::int2[], index.indclass::oid[],\n"
+        "      index.indcollation::oid[]) as key (number, options, class, collation_)\n"
+        "    join pg_catalog.pg_opclass as class on class.oid = key.class\n"
+        "    join pg_catalog.pg_attribute as attribute\n"
+        "      on attribute.attrelid = index.indrelid and attribute.attnum = key.number\n"
+        "    where key.options <> 0 or not class.opcdefault or key.collation_ <> attribute.attcollation\n"
+        "  )\n"
         "  and (\n"
         "    select pg_catalog.array_agg(attribute.attname::text order by key.position)\n"
         "    from pg_catalog.unnest(index.indkey::int2[]) with ordinality as key (number, position)\n"
@@ -104,21 +146,20 @@ def _foreign_key(subject: Subject, column: Column, reference: Reference) -> Iter
     if obstacle is not None:
         yield Decision((key,), obstacle, f"alter table {target.name} add {definition};")
         return
-    if not subject.is_warning("references", column):
-        yield _pointing(subject, column, reference, definition)
     orphans = subject.count(QuestionKind.ORPHANS, column)
     if orphans:
         why = f"{counted(orphans)} of {subject.name} point at no row of {reference.table}."
-        yield Decision((key,), f"{why} Decide what becomes of them; then the key can be validated.")
+        proposal = f"alter table {target.name} add {definition};"
+        yield Decision((key,), f"{why} Decide what becomes of them; then add the key.", proposal)
         return
+    if not subject.is_warning("references", column):
+        yield _pointing(subject, column, reference, definition)
     sql = block(
         when(
             f"not exists (\n{indented(target.foreign_keys(column.name, other, reference.column))}\n)",
             stop(f"{subject.name}.{column.name} has no foreign key to validate: apply part 1 first."),
         ),
-        target.each(
-            target.foreign_keys(column.name, other, reference.column, extra="\n  and not con.convalidated"), "validate"
-        ),
+        target.each(target.foreign_keys(column.name, other, reference.column, extra=TO_VALIDATE), "validate"),
         declare=FOUND,
     )
     added = subject.relation.column(column.name) is None

@@ -15,6 +15,7 @@ class HazardKind(StrEnum):
     LOCKS_TABLE = "locks_table"
     REWRITES_TABLE = "rewrites_table"
     REFUSES_ROWS = "refuses_rows"
+    DROPS_RULE = "drops_rule"
     CHANGES_ACCESS = "changes_access"
     MENTIONED_ELSEWHERE = "mentioned_elsewhere"
     MAY_FAIL = "may_fail"
@@ -32,7 +33,8 @@ class Statement:
     """One step of a part. `mends` are the keys of the checks that pass once it, and what follows it, has been run.
 
     `sql` can be run again: it looks at the catalogue first, does nothing where its work is done, and raises where it
-    finds something other than it was written for.
+    finds something other than it was written for. `looks` are commands that raise where rows are in the way. They read
+    whole tables, and are run before anything of the part takes a lock that keeps the runner waiting.
     """
 
     part: int
@@ -40,6 +42,7 @@ class Statement:
     about: str
     sql: str
     hazards: tuple[Hazard, ...] = ()
+    looks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

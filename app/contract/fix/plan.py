@@ -12,8 +12,9 @@ from app.contract.fix.keys import foreign_keys, primary_key
 from app.contract.fix.model import PARTS, Decision, Fix, Hazard, HazardKind, Part, Statement, Step
 from app.contract.fix.policies import policies
 from app.contract.fix.questions import is_set_aside
-from app.contract.fix.rules import nullability, values
+from app.contract.fix.rules import SCANS, nullability, values
 from app.contract.fix.situation import PARTITIONED, AdminRule, Situation, Subject
+from app.contract.fix.sql import block
 from app.contract.fix.tables import missing_table, set_aside
 from app.contract.identifiers import quote_identifier
 from app.contract.migrations import MigrationState, migration_statuses
@@ -39,7 +40,7 @@ def plan_fix(  # noqa: PLR0913 - everything a plan is made of, and nothing else
     situation = Situation(contract, observation, surroundings, {check.key: check for check in checks}, admins)
     steps = list(_steps(situation)) if surroundings.obstacle is None else []
     decided = [step for step in steps if isinstance(step, Decision)]
-    statements = [step for step in steps if isinstance(step, Statement)]
+    statements = _in_order([step for step in steps if isinstance(step, Statement)])
     reached = {key for step in decided for key in step.leaves} | {key for step in statements for key in step.mends}
     decided += [
         _left(check, surroundings) for check in checks if check.outcome is Outcome.FAIL and check.key not in reached
@@ -100,6 +101,17 @@ def _steps(situation: Situation) -> Iterator[Step]:
         yield from _indexes(subject)
     yield from promotion(situation)
     yield from roles(situation)
+
+
+def _in_order(statements: list[Statement]) -> list[Statement]:
+    """As planned, but for what reads whole tables: that comes first in its part, for a lock is kept to the end of the
+    migration, and until then the runner would wait.
+    """
+    looks = tuple(look for statement in statements for look in statement.looks)
+    first = [Statement(1, (), "Look for rows that are in the way.", block(*looks), (SCANS,))] if looks else []
+    adding = [statement for statement in statements if statement.part == 1]
+    validating = [statement for statement in statements if statement.part != 1]
+    return [*first, *adding, *sorted(validating, key=lambda statement: SCANS not in statement.hazards)]
 
 
 def _partition(subject: Subject) -> Iterator[Decision]:

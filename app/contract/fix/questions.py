@@ -18,11 +18,20 @@ class Questions:
     """
 
     counts: tuple[Question, ...]
-    refusing: tuple[tuple[Table, Column], ...]
+    refusing: tuple["Trying", ...]
     proposals: tuple[Proposal, ...]
     set_aside: tuple[Table, ...]
     words: tuple[str, ...]
     referenced: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """Values that a column should take; None stands for null."""
+
+    table: str
+    column: str
+    values: tuple[str | None, ...]
 
 
 def questions(contract: Contract, observation: Observation, checks: tuple[Check, ...], admins: AdminRule) -> Questions:
@@ -34,9 +43,7 @@ def questions(contract: Contract, observation: Observation, checks: tuple[Check,
     aside = tuple(table for table, relation in there if is_set_aside(table, relation))
     return Questions(
         counts=tuple(dict.fromkeys((*_rows(there, failed), *_values(columns, failed)))),
-        refusing=tuple(
-            (table, column) for table, column in columns if f"{table.name}.column.{column.name}.values" in failed
-        ),
+        refusing=(*_documented_values(columns, failed), *_nulls(there, failed)),
         proposals=tuple(_proposals(there, observation, checks, admins)),
         set_aside=aside,
         words=tuple(dict.fromkeys(_words(there, aside))),
@@ -54,6 +61,20 @@ def questions(contract: Contract, observation: Observation, checks: tuple[Check,
 def is_set_aside(table: Table, relation: Relation) -> bool:
     """A table of short-lived rows whose key column is missing: there is nothing in it that could be altered to fit."""
     return table.ephemeral and any(relation.column(name) is None for name in table.primary_key)
+
+
+def _documented_values(columns: list[tuple[Table, Column]], failed: Collection[str]) -> Iterator[Trying]:
+    for table, column in columns:
+        if f"{table.name}.column.{column.name}.values" in failed:
+            yield Trying(table.name, column.name, column.values)
+
+
+def _nulls(there: list[tuple[Table, Relation]], failed: Collection[str]) -> Iterator[Trying]:
+    """A column that must be gone stays under another name, in which nobody writes anything."""
+    for table, _ in there:
+        for absent in table.absent_columns:
+            if f"{table.name}.column.{absent.name}.absent" in failed:
+                yield Trying(table.name, absent.name, (None,))
 
 
 def _rows(there: list[tuple[Table, Relation]], failed: Collection[str]) -> Iterator[Question]:

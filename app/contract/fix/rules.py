@@ -24,7 +24,7 @@ def nullability(subject: Subject) -> Iterator[Step]:
         if not subject.failed("nullability", column):
             continue
         if column.nullable:
-            yield _nullable(subject, column)
+            yield from _nullable(subject, column)
         else:
             yield from _required(subject, column)
 
@@ -34,16 +34,21 @@ def values(subject: Subject) -> Iterator[Step]:
     for column in subject.table.columns:
         if subject.failed("values", column):
             yield from _accepting(subject, column)
+        elif column.values:
+            yield from _still_to_validate(subject, column)
 
 
-def _nullable(subject: Subject, column: Column) -> Step:
+def _nullable(subject: Subject, column: Column) -> Iterator[Step]:
     target, attribute = subject.target, subject.around.attribute(column.name)
     key, in_key = subject.key("nullability", column), column.name in subject.relation.primary_key
+    if in_key and subject.failed("primary_key"):
+        return  # Whatever becomes of the key decides this, too: keys.py.
     if attribute is None or attribute.computed or not attribute.required or in_key:
-        return Decision((key,), f"It is not the column {column.name} itself that refuses null, but its key or domain.")
+        yield Decision((key,), f"It is not the column {column.name} itself that refuses null, but its key or domain.")
+        return
     drop = f"alter table {target.name} alter column {quote_identifier(column.name)} drop not null;"
     sql = block(when(target.is_required(column.name), drop))
-    return Statement(1, (key,), f"Let {subject.name}.{column.name} be empty.", sql, (SHORT_LOCK,))
+    yield Statement(1, (key,), f"Let {subject.name}.{column.name} be empty.", sql, (SHORT_LOCK,))
 
 
 def _required(subject: Subject, column: Column) -> Iterator[Step]:
@@ -64,28 +69,36 @@ def _required(subject: Subject, column: Column) -> Iterator[Step]:
 def _required_in_two_steps(subject: Subject, column: Column, nulls: int | None) -> Iterator[Statement]:
     """By a CHECK that is validated without keeping anybody out, and makes SET NOT NULL a matter of a moment."""
     target, name = subject.target, quote_identifier(column.name)
-    constraint = subject.new_constraint(f"{column.name}_runner_fix_not_null")
+    constraint = subject.own_check(f"{column.name}_runner_fix_not_null", column)
     quoted = quote_identifier(constraint)
-    add = block(
-        unless_done(f"{target.is_required(column.name)} or {target.has_constraint(constraint)}"),
+    done = f"{target.is_required(column.name)} or {target.has_constraint(constraint)}"
+    look = when(
+        f"not ({done})",
         when(
             f"exists (select from {target.name} as old where old.{name} is null)",
             stop(f"{subject.name} has rows without {column.name}: decide what it is for them first."),
         ),
-        f"alter table {target.name} add constraint {quoted} check ({name} is not null) not valid;",
+    )
+    add = block(
+        unless_done(done), f"alter table {target.name} add constraint {quoted} check ({name} is not null) not valid;"
     )
     about = f"Refuse new rows of {subject.name} without {column.name}."
-    yield Statement(1, (), about, add, _new_rule(column, nulls))
+    yield Statement(1, (), about, add, _new_rule(column, nulls), (look,))
+    pending = when(target.has_constraint(constraint), f"alter table {target.name} validate constraint {quoted};")
+    yield Statement(2, (), f"Validate that every row of {subject.name} has {column.name}.", block(pending), (SCANS,))
     require = block(
         when(
             f"not {target.is_required(column.name)}",
-            f"alter table {target.name} validate constraint {quoted};",
+            when(
+                f"not {target.has_constraint(constraint)}",
+                stop(f"{subject.name}.{column.name} has no CHECK that part 1 adds: apply part 1 first."),
+            ),
             f"alter table {target.name} alter column {name} set not null;",
         ),
         when(target.has_constraint(constraint), f"alter table {target.name} drop constraint {quoted};"),
     )
     key = subject.key("nullability", column)
-    yield Statement(2, (key,), f"Require {subject.name}.{column.name}.", require, (SCANS, SHORT_LOCK))
+    yield Statement(2, (key,), f"Require {subject.name}.{column.name}.", require, (SHORT_LOCK,))
 
 
 def _accepting(subject: Subject, column: Column) -> Iterator[Step]:
@@ -109,18 +122,30 @@ def _accepting(subject: Subject, column: Column) -> Iterator[Step]:
         yield Decision((key,), f"{why} Decide what becomes of them first.", proposal)
     else:
         drops = ", ".join(f"drop constraint {quote_identifier(name)}" for name in refusing)
-        replace = block(
-            unless_done(target.has_constraint(constraint)),
+        done = target.has_constraint(constraint)
+        look = when(
+            f"not {done}",
             when(
                 f"exists (select from {target.name} as old where not (old.{documented}))",
                 stop(f"{subject.name} has rows with another {column.name} than the documented ones."),
             ),
-            f"alter table {target.name} {drops}, {added};",
         )
+        replace = block(unless_done(done), f"alter table {target.name} {drops}, {added};")
         about = f"Let {subject.name}.{column.name} take its documented values, and no others."
-        yield Statement(1, (key,), about, replace, _new_rule(column, unlisted))
-        validate = block(f"alter table {target.name} validate constraint {quote_identifier(constraint)};")
-        yield Statement(2, (), f"Validate the values of {subject.name}.{column.name}.", validate, (SCANS,))
+        yield Statement(1, (key,), about, replace, _new_rule(column, unlisted), (look,))
+        yield _values_validated(subject, column, constraint)
+
+
+def _still_to_validate(subject: Subject, column: Column) -> Iterator[Statement]:
+    """A fix was planned anew after part 1 of another had been applied: what that one added is validated by this one."""
+    constraint = subject.own_check(f"{column.name}_runner_fix_check", column)
+    if any(found.name == constraint and not found.validated for found in subject.around.constraints):
+        yield _values_validated(subject, column, constraint)
+
+
+def _values_validated(subject: Subject, column: Column, constraint: str) -> Statement:
+    sql = block(f"alter table {subject.target.name} validate constraint {quote_identifier(constraint)};")
+    return Statement(2, (), f"Validate the values of {subject.name}.{column.name}.", sql, (SCANS,))
 
 
 def _new_rule(column: Column, violators: int | None) -> tuple[Hazard, ...]:

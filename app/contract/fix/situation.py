@@ -113,6 +113,14 @@ class Subject:
         question = Question(kind, self.name) if column is None else question_about(kind, self.table, column)
         return self.situation.surroundings.count(question)
 
+    def own_check(self, what: str, column: Column) -> str:
+        """The name of a CHECK that an earlier fix has added to a column, or else a free one."""
+        name = free_name(f"{self.name}_{what}", ())
+        ours = any(
+            (found.name, found.kind, found.columns) == (name, "c", (column.name,)) for found in self.around.constraints
+        )
+        return name if ours else self.new_constraint(what)
+
     def new_constraint(self, what: str) -> str:
         """A free name for a constraint."""
         return free_name(f"{self.name}_{what}", (constraint.name for constraint in self.around.constraints))

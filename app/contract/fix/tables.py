@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from app.contract.fix.columns import mentioned
 from app.contract.fix.grants import service_grants
 from app.contract.fix.model import Decision, Hazard, HazardKind, Statement, Step
-from app.contract.fix.policies import new_policies
+from app.contract.fix.policies import new_policies, shuts_out_the_runner
 from app.contract.fix.situation import ORDINARY, Situation, Subject, free_name
 from app.contract.fix.sql import FOUND, Target, block, identifiers, literals, stop, unless_done, when
 from app.contract.identifiers import quote_identifier
@@ -28,6 +28,8 @@ def missing_table(situation: Situation, table: Table) -> Iterator[Step]:
         yield Decision((table.key,), f"Something else bears the name {table.name}. Rename or replace it.{by}")
     elif situation.observation.catalogue.schema is None:
         yield Decision((table.key,), f"There is no schema {situation.observation.schema} to make it in.")
+    elif (obstacle := shuts_out_the_runner(situation)) is not None:
+        yield Decision((table.key,), obstacle)
     elif table.open_ended or not table.columns:
         yield Decision((table.key,), f"The document does not list all its columns, so it is not made up here.{by}")
     else:
@@ -42,6 +44,10 @@ def set_aside(subject: Subject) -> Iterator[Step]:
     belongings = situation.surroundings.belongings.get(table.name)
     if subject.relation.kind != ORDINARY or belongings is None:
         yield Decision(mends, f"What belongs to {table.name} could not be read, so it is not replaced.")
+        return
+    obstacle = None if subject.relation.row_security else shuts_out_the_runner(situation)
+    if obstacle is not None:
+        yield Decision(mends, obstacle)
         return
     kept = free_name(f"{table.name}_legacy", situation.surroundings.taken_names)
     there = frozenset(column.name for column in table.columns)
@@ -58,12 +64,20 @@ def set_aside(subject: Subject) -> Iterator[Step]:
     )
     about = f"Keep {table.name} as {kept}, and make it anew with its documented key."
     uses = mentioned(situation, (table.name, *lost), subject.around.dependents)
-    yield Statement(1, mends, about, sql, (STOP, *uses))
+    yield Statement(1, mends, about, sql, (STOP, *uses, *_stay(subject, kept)))
     for belonging in belongings:
         if not there.issuperset(belonging.columns):
             why = f"The {belonging.kind} {belonging.name} of the old {table.name} uses columns that the new one lacks."
             yield Decision((), f"{why} Decide whether it is still needed.", belonging.statement)
     yield from _unreferenced(pointless)
+
+
+def _stay(subject: Subject, kept: str) -> Iterator[Hazard]:
+    """What goes on belonging to the old table, and is for somebody to make again where it is still needed."""
+    foreign = (f"foreign key of {name}" for name in subject.around.referenced_by)
+    names = (*foreign, *subject.around.left_behind)
+    if names:
+        yield Hazard(HazardKind.MENTIONED_ELSEWHERE, f"These stay with {kept}: {', '.join(names)}.")
 
 
 def _created(situation: Situation, table: Table) -> Iterator[Step]:
