@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from app.contract.fix.model import Decision, Hazard, HazardKind, Statement, Step
 from app.contract.fix.situation import Situation, Subject
-from app.contract.fix.sql import identifiers, literal, when
+from app.contract.fix.sql import block, identifiers, literal, stop, when
 from app.contract.identifiers import quote_identifier
 from app.contract.model import ANONYMOUS, AUTHENTICATED, Table
 from app.contract.observed import Grants
@@ -33,7 +33,23 @@ def grants(subject: Subject) -> Iterator[Step]:
         yield Decision((key,), why)
         return
     about = f"Grant {role.name} what it needs of {subject.name}."
+    commands.append(_arrived(subject, role.name, missing))
     yield Statement(1, (key,), about, "\n".join(commands), (GRANTS,))
+
+
+def _arrived(subject: Subject, role: str, privileges: list[str]) -> str:
+    """Postgres only warns when somebody grants what is not theirs to grant."""
+    table, name = literal(subject.target.name), literal(role)
+    lacking = [
+        f"not pg_catalog.has_schema_privilege({name}, {literal(subject.situation.observation.schema)}, 'usage')",
+        *(f"not pg_catalog.has_table_privilege({name}, {table}, {literal(privilege)})" for privilege in privileges),
+    ]
+    return block(
+        when(
+            " or\n  ".join(lacking),
+            stop(f"{role} still lacks rights on {subject.name}: apply this as the owner of the table and its schema."),
+        )
+    )
 
 
 def service_grants(situation: Situation, table: Table) -> Iterator[str]:

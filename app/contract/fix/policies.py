@@ -63,7 +63,7 @@ def new_policies(situation: Situation, table: Table) -> tuple[list[str], list[De
         if condition is not None:
             commands.append(_create(situation, policy, Proposal(table.name, reader.policy_name, condition)))
         else:
-            decisions.append(Decision((f"{table.name}.access.{reader.who}",), NO_FUNCTIONS))
+            decisions.append(Decision(_keys(table, reader), NO_FUNCTIONS))
     return [*commands, _grant(situation, table, policy)], decisions
 
 
@@ -76,7 +76,7 @@ def _reading(subject: Subject, policy: SelectPolicy) -> Iterator[Step]:
         if step is not None:
             yield step
         if not isinstance(step, Decision):
-            waiting += _keys(subject, reader)
+            waiting += _keys(subject.table, reader)
     keys = subject.situation.open(*waiting)
     if granted or not keys:
         return
@@ -94,7 +94,7 @@ def _letting_in(subject: Subject, policy: SelectPolicy, reader: Reader, *, grant
     """
     situation = subject.situation
     sights = situation.surroundings.sights(subject.name)
-    keys = _keys(subject, reader)
+    keys = _keys(subject.table, reader)
     seen = [sights[caller] for caller in reader.callers if caller in sights]
     if _get_in(seen):
         return None
@@ -115,9 +115,10 @@ def _letting_in(subject: Subject, policy: SelectPolicy, reader: Reader, *, grant
     return Statement(1, mends, f"Let {reader.in_words} read {subject.name}.", sql, (WIDENS, SHORT_LOCK))
 
 
-def _keys(subject: Subject, reader: Reader) -> tuple[str, ...]:
-    keys = (subject.key(f"access.{reader.who}"),)
-    return (*keys, subject.key("policy.select")) if reader is OWNERS else keys
+def _keys(table: Table, reader: Reader) -> tuple[str, ...]:
+    """The checks that fail while a reader does not get in."""
+    keys = (f"{table.name}.access.{reader.who}",)
+    return (*keys, f"{table.name}.policy.select") if reader is OWNERS else keys
 
 
 def _candidates(subject: Subject, reader: Reader) -> Iterator[Proposal]:

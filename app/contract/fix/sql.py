@@ -38,9 +38,15 @@ def comment(text: str) -> str:
 
 def block(*commands: str, declare: str = "") -> str:
     """A DO block. It sets lock_timeout itself: under `psql -f` each block is a transaction of its own, and what an
-    earlier statement set for its transaction is gone.
+    earlier statement set for its transaction is gone. It puts pg_catalog first, so that its types and operators are
+    those of Postgres whatever schemas somebody searches; the others stay, for CHECKs and triggers that rely on them.
     """
-    limit = f"perform pg_catalog.set_config('lock_timeout', {literal(LOCK_TIMEOUT)}, true);"
+    limit = (
+        f"perform pg_catalog.set_config('lock_timeout', {literal(LOCK_TIMEOUT)}, true);\n"
+        "perform pg_catalog.set_config(\n"
+        "  'search_path', pg_catalog.concat('pg_catalog, ', pg_catalog.current_setting('search_path')), true\n"
+        ");"
+    )
     declared = f"declare\n{indented(declare)}\n" if declare else ""
     code = f"{declared}begin\n{indented(limit, *commands)}\nend"
     number = 0
