@@ -52,7 +52,7 @@ class EmbeddedPostgres:
         self.port = port or free_port()
         self.password = secrets.token_urlsafe(18)
         self._system_user = _system_user()
-        self._binaries = binaries or _wheel_binaries(version)
+        self._binaries = binaries or wheel_binaries(version)
         self._kept = kept is not None
         self._directory = kept or Path(tempfile.mkdtemp(prefix="runner-diagnostics-"))
         self._data = self._directory / "data"
@@ -152,7 +152,8 @@ def free_port() -> int:
         return port
 
 
-def _wheel_binaries(version: int) -> Path:
+def wheel_binaries(version: int) -> Path:
+    """The folder of a version's programs, psql among them. Raises ConfigurationError for a version it lacks."""
     if version not in POSTGRES_VERSIONS:
         raise ConfigurationError(f"There is no embedded Postgres {version}.")
     binaries: Path = POSTGRES_VERSIONS[version]
