@@ -48,8 +48,8 @@ where class.relkind in ('r', 'p') and class.relnamespace not in ('pg_catalog'::r
 order by class.oid, attribute.attnum
 """
 
-# Whatever must stay; constraints, and the indexes that are theirs, are the fix's to replace. Postgres makes an index anew
-# where a type changes.
+# Whatever must stay; constraints, and the indexes that are theirs, are the fix's to replace. Postgres makes an index
+# anew where a type changes.
 OBJECTS = """
 select 'class', oid::text from pg_class where relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c') and oid >= 16384
   and relnamespace::regnamespace::text not like 'pg_toast%'

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from app.contract.fix.model import Decision, Hazard, HazardKind, Statement, Step
 from app.contract.fix.situation import Situation, Subject, free_name
-from app.contract.fix.sql import FOUND, block, literals, stop, unless_done, when
+from app.contract.fix.sql import FOUND, block, literal, literals, stop, unless_done, when
 from app.contract.identifiers import quote_identifier
 from app.contract.model import TYPES, AbsentColumn, Column
 from app.contract.surroundings import QuestionKind
@@ -126,6 +126,7 @@ def _added(subject: Subject, column: Column) -> Iterator[Step]:
             "return;",
         ),
         f"alter table {target.name} add column {definition};",
+        *_still_readable(subject, column),
     )
     parts = ("present", "type", "values", *(("nullability",) if not required or empty else ()))
     mends = subject.situation.open(*(subject.key(part, column) for part in parts))
@@ -133,6 +134,20 @@ def _added(subject: Subject, column: Column) -> Iterator[Step]:
     if required and not empty:
         why = f"Rows that are there will have no {column.name}. Decide what it is for them, then require it."
         yield Decision((subject.key("nullability", column),), why, required_afterwards(subject, column))
+
+
+def _still_readable(subject: Subject, column: Column) -> Iterator[str]:
+    """Whoever was granted each column instead of the table has no right to a new one."""
+    reader = subject.situation.observation.catalogue.reading_role
+    held = [name for name in ("SELECT", "INSERT", "UPDATE") if name in subject.relation.privileges]
+    if reader is None or "SELECT" not in held:
+        return
+    asked = ", ".join(map(literal, (reader.name, subject.target.name, column.name, "select")))
+    given = ", ".join(f"{privilege.lower()} ({quote_identifier(column.name)})" for privilege in held)
+    yield when(
+        f"not pg_catalog.has_column_privilege({asked})",
+        f"grant {given} on table {subject.target.name} to {quote_identifier(reader.name)};",
+    )
 
 
 def required_afterwards(subject: Subject, column: Column) -> str:

@@ -131,9 +131,14 @@ def _works(subject: Subject, reader: Reader, proposal: Proposal) -> bool:
     trial, before = subject.situation.surroundings.trial(proposal), subject.situation.surroundings.sights(subject.name)
     if trial is None or _recurses(subject.situation, proposal):
         return False
-    strangers = [trial.sight(caller) for caller in (*OTHERS, *VISITORS)]
+    strangers = _those_of(trial, (*OTHERS, *VISITORS))
     widened = any(sight.visible > before[sight.caller].visible for sight in strangers)
-    return _get_in([trial.sight(caller) for caller in reader.callers]) and not widened
+    return _get_in(_those_of(trial, reader.callers)) and not widened
+
+
+def _those_of(trial: Access, callers: Sequence[Caller]) -> list[Sight]:
+    """Without profiles nobody is an admin by profile."""
+    return [sight for sight in trial.sights if sight.caller in callers]
 
 
 def _recurses(situation: Situation, proposal: Proposal) -> bool:
@@ -156,7 +161,7 @@ def _why_none_works(subject: Subject, reader: Reader) -> str:
 
 
 def _raised(trial: Access, reader: Reader) -> str | None:
-    reasons = [sight.refusal or sight.obstacle for caller in reader.callers for sight in [trial.sight(caller)]]
+    reasons = [sight.refusal or sight.obstacle for sight in _those_of(trial, reader.callers)]
     return next((str(reason) for reason in reasons if reason is not None), None)
 
 
