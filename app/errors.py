@@ -32,6 +32,10 @@ class CatalogueChangingError(DatabaseError):
     """DDL ran during every attempt to read the catalogue, so no two readings agreed."""
 
 
+class SchemaDriftError(DatabaseError):
+    """What was asked for is not in the database, or not as documented; the message names it."""
+
+
 class AdminLookupError(DatabaseError):
     """Whether a user is an admin could not be read."""
 
@@ -58,3 +62,7 @@ class UnauthenticatedError(AccessError):
 
 class ForbiddenError(AccessError):
     """The caller is known, and is not an admin."""
+
+
+class BusyError(DiagnosticsError):
+    """As many of these as may run at a time are running."""

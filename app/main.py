@@ -14,10 +14,13 @@ from app.api.health import health_routes
 from app.api.keys import SigningKeys
 from app.api.schema import SchemaReports, schema_routes
 from app.api.status import StatusReports, status_routes
+from app.api.tick_runs import tick_routes
 from app.contract.load import load_contract
 from app.diagnostics import Diagnostics
 from app.postgres.pool import Database
 from app.postgres.profiles import admin_lookup
+from app.postgres.tick_export import TickExports
+from app.postgres.ticks import Ticks
 from app.pulse import Pulse
 from app.settings import Environment, LogFormat, Settings, load_settings
 
@@ -59,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
     admin = RequireAdmin(authentication, settings)
     app.include_router(fix_routes(reports, admin))
     app.include_router(status_routes(StatusReports(Pulse(settings, database), settings), admin_or_probe, admin))
+    app.include_router(tick_routes(Ticks(database, settings), TickExports(database, settings), admin))
     return app
 
 

@@ -14,12 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import (
     AdminLookupError,
+    BusyError,
     DatabaseError,
     DatabaseTimeoutError,
     DatabaseUnavailableError,
     DiagnosticsError,
     ForbiddenError,
     NoSuchPartError,
+    SchemaDriftError,
     SigningKeysUnavailableError,
     UnauthenticatedError,
 )
@@ -47,6 +49,9 @@ KINDS: dict[type[DiagnosticsError], Kind] = {
     NoSuchPartError: Kind(404, "no_such_part", "No such part"),
     SigningKeysUnavailableError: Kind(503, "signing_keys_unavailable", "Signing keys out of reach"),
     AdminLookupError: Kind(503, "admin_lookup_failed", "Admin right could not be checked"),
+    SchemaDriftError: Kind(503, "schema_drift", "Database lacks what this needs"),
+    # Not 429: what is used up is the service's, whoever asks.
+    BusyError: Kind(503, "busy", "As many as may run are running"),
     DatabaseTimeoutError: Kind(503, "database_timeout", "Database did not answer in time"),
     DatabaseUnavailableError: Kind(503, "database_unavailable", "Database out of reach"),
     DatabaseError: Kind(503, "database_error", "Database refused a query"),

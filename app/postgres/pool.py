@@ -46,19 +46,28 @@ class Database:
             async with limit:
                 pool = await self._open_pool()
                 connection = await _acquire(pool)
-                # A cancelled transaction still says ROLLBACK and waits for its answer, on a stalled socket for ever:
-                # at the limit, the socket is closed under it.
-                watchdog = asyncio.get_running_loop().call_at(limit.when() or 0, connection.terminate)
-                try:
-                    with ExitStack() as unless_all_went_well:
-                        unless_all_went_well.callback(connection.terminate)
-                        yield connection
-                        unless_all_went_well.pop_all()
-                finally:
-                    watchdog.cancel()
-                    await pool.release(connection)
+                async with _held(pool, connection, until=limit.when() or 0):
+                    yield connection
         except QUERY_FAULTS as error:
             raise fault(TimeoutError() if limit.expired() else error) from error
+
+    @asynccontextmanager
+    async def long_connection(self, seconds: float) -> AsyncIterator[Connection]:
+        """A connection of the pool for what outlives a request's time: waiting for it takes no longer than a request
+        may, and after `seconds` of holding it, its socket is closed under it. Raises what `connection` raises.
+
+        No asyncio.timeout spans the block: it is bound to the task that enters it, and the generator behind a streamed
+        answer is begun by one task, goes on in a second and may be closed by a third.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                pool = await self._open_pool()
+                connection = await _acquire(pool)
+            async with _held(pool, connection, until=loop.time() + seconds):
+                yield connection
+        except QUERY_FAULTS as error:
+            raise fault(error) from error
 
     @asynccontextmanager
     async def transaction(self, connection: Connection) -> AsyncIterator[None]:
@@ -66,9 +75,22 @@ class Database:
 
         A statement may take a fifth of what a request may, so that one that is too slow costs its own answer alone.
         """
-        milliseconds = self._settings.database_timeout_ms
+        async with self._framed(connection, self._settings.database_timeout_ms // 5):
+            yield
+
+    @asynccontextmanager
+    async def long_transaction(self, connection: Connection, seconds: float) -> AsyncIterator[None]:
+        """The same for a `long_connection`, whose reader decides how fast it goes: a statement, or a pause between two,
+        may take all of its time.
+        """
+        async with self._framed(connection, round(seconds * 1000)):
+            yield
+
+    @asynccontextmanager
+    async def _framed(self, connection: Connection, longest_ms: int) -> AsyncIterator[None]:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await connection.fetchrow(self._frame, f"{milliseconds // 5}ms", f"{milliseconds // 20}ms")
+            lock_ms = self._settings.database_timeout_ms // 20
+            await connection.fetchrow(self._frame, f"{longest_ms}ms", f"{lock_ms}ms")
             yield
 
     async def ping(self) -> None:
@@ -105,6 +127,24 @@ class Database:
                 reset=_nothing_to_reset,
             )
         return await self._pool
+
+
+@asynccontextmanager
+async def _held(
+    pool: "asyncpg.Pool[asyncpg.Record]", connection: "PoolConnectionProxy[asyncpg.Record]", *, until: float
+) -> AsyncIterator[None]:
+    """Give a connection back after the block, or throw it away; `until` is a time on the event loop's clock."""
+    # A cancelled transaction still says ROLLBACK and waits for its answer, on a stalled socket for ever: at the limit,
+    # the socket is closed under it.
+    watchdog = asyncio.get_running_loop().call_at(until, connection.terminate)
+    try:
+        with ExitStack() as unless_all_went_well:
+            unless_all_went_well.callback(connection.terminate)
+            yield
+            unless_all_went_well.pop_all()
+    finally:
+        watchdog.cancel()
+        await pool.release(connection)
 
 
 async def _acquire(pool: "asyncpg.Pool[asyncpg.Record]") -> "PoolConnectionProxy[asyncpg.Record]":

@@ -9,6 +9,8 @@ select
   pg_catalog.set_config('statement_timeout', $1, true),
   pg_catalog.set_config('lock_timeout', $2, true),
   pg_catalog.set_config('idle_in_transaction_session_timeout', $1, true),
+  -- Times are text where Postgres writes the JSON.
+  pg_catalog.set_config('TimeZone', 'UTC', true),
   -- Rows that a policy would hide raise an error instead of being silently left out.
   pg_catalog.set_config('row_security', 'off', true),
   pg_catalog.set_config('application_name', 'runner-diagnostics', true)
