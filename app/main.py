@@ -13,8 +13,10 @@ from app.api.fix import fix_routes
 from app.api.health import health_routes
 from app.api.keys import SigningKeys
 from app.api.schema import SchemaReports, schema_routes
+from app.api.shutdown import told_of_shutdown
 from app.api.status import StatusReports, status_routes
 from app.api.tick_runs import tick_routes
+from app.api.tick_stream import tick_stream_routes
 from app.contract.load import load_contract
 from app.diagnostics import Diagnostics
 from app.postgres.pool import Database
@@ -23,6 +25,7 @@ from app.postgres.tick_export import TickExports
 from app.postgres.ticks import Ticks
 from app.pulse import Pulse
 from app.settings import Environment, LogFormat, Settings, load_settings
+from app.tick_feed import TickFeed
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -34,9 +37,14 @@ def create_app(settings: Settings) -> FastAPI:
     keys = SigningKeys(settings.signing_keys_url) if settings.signing_keys_url is not None else None
     authentication = Authentication(settings, keys, admin_lookup(database, settings))
 
+    ticks = Ticks(database, settings)
+    feed = TickFeed(ticks)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        with told_of_shutdown(feed.shut):
+            yield
+        await feed.close()
         await database.close()
         if keys is not None:
             await keys.close()
@@ -62,7 +70,8 @@ def create_app(settings: Settings) -> FastAPI:
     admin = RequireAdmin(authentication, settings)
     app.include_router(fix_routes(reports, admin))
     app.include_router(status_routes(StatusReports(Pulse(settings, database), settings), admin_or_probe, admin))
-    app.include_router(tick_routes(Ticks(database, settings), TickExports(database, settings), admin))
+    app.include_router(tick_routes(ticks, TickExports(database, settings), admin))
+    app.include_router(tick_stream_routes(feed, admin))
     return app
 
 

@@ -42,7 +42,7 @@ def install(app: FastAPI, settings: Settings) -> None:
             allow_origins=settings.cors_origins,
             allow_credentials=True,
             allow_methods=["GET"],
-            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
+            allow_headers=["Authorization", "Content-Type", "Last-Event-ID", REQUEST_ID],
             expose_headers=[REQUEST_ID, "Retry-After"],
         )
     app.add_middleware(FixedHeaders)

@@ -5,17 +5,20 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
+
+# How long a reader may take to make room for more.
+STALL_SECONDS = 30.0
 
 
 class ClosingStream(StreamingResponse):
     """Closes its generators whatever ends the answer: its end, a reader that goes away, one that stalls, a shutdown.
 
     StreamingResponse leaves a generator that waits at a `yield` to the garbage collector. `source` is what `content`
-    draws from: content that was never begun cannot close it. `seconds` are for a reader that stalls, for which uvicorn
-    would wait for ever; it finds its connection closed in the middle of the answer.
+    draws from: content that was never begun cannot close it. For a reader that stalls, uvicorn would wait for ever; it
+    finds its connection closed in the middle of the answer.
     """
 
     def __init__(
@@ -23,18 +26,19 @@ class ClosingStream(StreamingResponse):
         content: AsyncGenerator[bytes],
         source: AsyncGenerator[object],
         *,
-        seconds: float,
         media_type: str,
         headers: Mapping[str, str],
     ) -> None:
         super().__init__(content, media_type=media_type, headers=headers)
         self._generators = (content, source)
-        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(STALL_SECONDS):
+                await send(message)
+
         try:
-            async with asyncio.timeout(self._seconds):
-                await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_in_time)
         except TimeoutError:
             logger.warning("a reader stalled, and was cut off")
         finally:

@@ -16,7 +16,7 @@ from app.api.query import documented, read_query, refuse
 from app.api.streaming import ClosingStream
 from app.api.tick_query import TickQuery
 from app.errors import DatabaseError
-from app.postgres.tick_export import GRACE_SECONDS, MOST_SECONDS, Batch, TickExports
+from app.postgres.tick_export import Batch, TickExports
 from app.postgres.tick_filter import Position, TickFilter
 from app.postgres.ticks import Ticks
 from app.render.tick_table import page_text
@@ -107,7 +107,6 @@ async def _export(
     return ClosingStream(
         _written(form, first, batches, wanted, meta=meta),
         batches,
-        seconds=MOST_SECONDS + GRACE_SECONDS,
         media_type=accepted,
         headers={"Vary": "Accept", "Content-Disposition": f'attachment; filename="{form.file_name}"'},
     )
