@@ -20,6 +20,9 @@ from tests.databases import SECRET, Project
 
 PROGRAM = Path(sys.executable).parent / "runner-diagnostics"
 BARE = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+if "PYTHONPATH" in os.environ:
+    # Another checkout than the installed one is tested.
+    BARE["PYTHONPATH"] = os.environ["PYTHONPATH"]
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
