@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from app.cli_options import DatabaseUrl
+from app.cli_ticks import ticks
 from app.errors import DiagnosticsError
 
 if TYPE_CHECKING:
@@ -27,14 +29,6 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        help="The database to look at, instead of DATABASE_URL. It shows in the process list; the variable does not.",
-        show_default=False,
-    ),
-]
 
 
 @cli.command(epilog="Examples:  runner-diagnostics check  |  runner-diagnostics check --format json | jq .summary")
@@ -117,6 +111,7 @@ def status(
     else:
         _write_text(status_text(report, runs, error_streak=settings.status_error_streak, everything=everything))
     raise typer.Exit(status_exit_code(report.verdict))
+cli.command(epilog="Example:  runner-diagnostics ticks --status error --status blocked --follow")(ticks)
 
 
 @cli.command()

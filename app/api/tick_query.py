@@ -1,13 +1,13 @@
 """The filters of ticks as query parameters: for pages, exports and the stream."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from app.api.query import QueryModel
-from app.postgres.tick_filter import TickFilter
+from app.postgres.tick_filter import TickFilter, TickSignal, TickStatus
 
 MOST_VALUES = 100
 LARGEST_INTEGER = 2**31 - 1
@@ -35,8 +35,8 @@ class TickQuery(QueryModel):
 
     strategy_run_id: tuple[UUID, ...] = Field(default=(), max_length=MOST_VALUES, description="of these strategy runs")
     user_id: tuple[UUID, ...] = Field(default=(), max_length=MOST_VALUES, description="of these users")
-    status: tuple[Literal["ok", "skipped", "blocked", "error"], ...] = Field(default=(), description="with this status")
-    signal: tuple[Literal["buy", "sell", "hold"], ...] = Field(default=(), description="with this signal")
+    status: tuple[TickStatus, ...] = Field(default=(), description="with this status")
+    signal: tuple[TickSignal, ...] = Field(default=(), description="with this signal")
     reason: tuple[Prefix, ...] = Field(default=(), max_length=MOST_VALUES, description="with a reason that starts so")
     since: Time | None = Field(default=None, description="scheduled at this time or later, RFC 3339")
     until: Time | None = Field(default=None, description="scheduled before this time, RFC 3339")

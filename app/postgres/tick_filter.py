@@ -2,7 +2,26 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
+
+
+class TickStatus(StrEnum):
+    """The documented values."""
+
+    OK = "ok"
+    SKIPPED = "skipped"
+    BLOCKED = "blocked"
+    ERROR = "error"
+
+
+class TickSignal(StrEnum):
+    """The documented values."""
+
+    BUY = "buy"
+    SELL = "sell"
+    HOLD = "hold"
+
 
 MICROSECOND = timedelta(microseconds=1)
 LAST_ID = UUID(int=2**128 - 1)

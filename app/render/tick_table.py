@@ -1,7 +1,5 @@
 """Ticks as lines of a table: at most 79 columns on a terminal, everything in full elsewhere."""
 
-from collections.abc import Iterable
-
 import msgspec
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
@@ -10,8 +8,9 @@ from app.postgres.ticks import TickPage
 from app.render.text import STYLES, printable
 from app.render.ticks import missing_hint, page_lines
 
-# Widths on a terminal, 79 with two spaces between them; elsewhere the least.
+# Widths on a terminal, 79 in all with two spaces between them; elsewhere those of whole times and ids.
 COLUMNS = {"SCHEDULED AT": 19, "STATUS": 7, "SIGNAL": 6, "LATENCY": 7, "RUN": 8, "REASON": 22}
+FULL_COLUMNS = {**COLUMNS, "SCHEDULED AT": 32, "RUN": 36}
 STATUS_STYLES = {**STYLES, "blocked": STYLES["warning"]}
 SECONDS = len("2026-01-29T17:00:00")
 RUN = 8  # Of a run's id, enough to tell runs apart.
@@ -31,8 +30,9 @@ class Row(msgspec.Struct):
 _row = msgspec.json.Decoder(Row)
 
 
-def table_head() -> Text:
-    return Text(_joined(zip(COLUMNS, COLUMNS.values(), strict=True)) + "\n", "dim")
+def table_head(*, full: bool) -> Text:
+    columns = FULL_COLUMNS if full else COLUMNS
+    return Text("  ".join(f"{name:<{width}}" for name, width in columns.items()).rstrip() + "\n", "dim")
 
 
 def table_row(line: str, *, full: bool) -> Text:
@@ -48,7 +48,7 @@ def table_row(line: str, *, full: bool) -> Text:
         run if full else run[:RUN],
         _shown(row.reason),
     ]
-    widths = list(COLUMNS.values())
+    widths = (FULL_COLUMNS if full else COLUMNS).values()
     text = Text()
     for place, (cell, width) in enumerate(zip(cells, widths, strict=True)):
         fitting = cell if full or cell_len(cell) <= width else set_cell_size(cell, width - 1) + "…"
@@ -61,7 +61,7 @@ def table_row(line: str, *, full: bool) -> Text:
 
 def page_text(page: TickPage, *, next_cursor: str | None) -> str:
     """A page in full, and how to get the next one."""
-    text = table_head()
+    text = table_head(full=True)
     for line in page_lines(page):
         text.append_text(table_row(line, full=True))
     if page.missing:
@@ -73,7 +73,3 @@ def page_text(page: TickPage, *, next_cursor: str | None) -> str:
 
 def _shown(value: object) -> str:
     return "-" if value is None else printable(str(value))
-
-
-def _joined(cells: Iterable[tuple[str, int]]) -> str:
-    return "  ".join(f"{cell:<{width}}" for cell, width in cells).rstrip()
