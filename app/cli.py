@@ -1,26 +1,21 @@
 """The command line: arguments in, exit codes out. Commands import what they need, so that `check` starts fast."""
 
 import asyncio
-import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from app.cli_options import DatabaseUrl
+from app.cli_output import fail, write, write_text
 from app.cli_ticks import ticks
 from app.errors import DiagnosticsError
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from app.diagnostics import SchemaReport
     from app.runner.grid import RunsReport
     from app.runner.report import StatusReport
     from app.settings import Settings
-
-EXIT_UNUSABLE = 2
 
 cli = typer.Typer(
     name="runner-diagnostics",
@@ -48,9 +43,9 @@ def check(
     if output_format == "json":
         from app.render.json import enveloped, schema_report_json
 
-        _write(enveloped(schema_report_json(report), request_id=None, cached=False).decode() + "\n")
+        write(enveloped(schema_report_json(report), request_id=None, cached=False).decode() + "\n")
     else:
-        _write_text(schema_report_text(report))
+        write_text(schema_report_text(report))
     raise typer.Exit(exit_code(report.conformant))
 
 
@@ -71,14 +66,14 @@ def fix(
     from app.settings import load_settings
 
     if output is not None and not output.is_dir():
-        _fail(f"{output} is not a folder.")
+        fail(f"{output} is not a folder.")
     report = asyncio.run(_check(load_settings(database_url=database_url)))
     files = [(part.file, fix_sql(report, part.number) or "") for part in report.fix.parts]
     if not files and report.fix.decisions:
         # No file for a migration that would do nothing.
-        _write(fix_sql(report, 1) or "")
+        write(fix_sql(report, 1) or "")
     elif output is None:
-        _write("\n".join(sql for _, sql in files))
+        write("\n".join(sql for _, sql in files))
     else:
         for name, sql in files:
             _save(output / name, sql)
@@ -107,10 +102,12 @@ def status(
         from app.render.json import enveloped
         from app.render.status_json import status_report_json
 
-        _write(enveloped(status_report_json(report), request_id=None, cached=False).decode() + "\n")
+        write(enveloped(status_report_json(report), request_id=None, cached=False).decode() + "\n")
     else:
-        _write_text(status_text(report, runs, error_streak=settings.status_error_streak, everything=everything))
+        write_text(status_text(report, runs, error_streak=settings.status_error_streak, everything=everything))
     raise typer.Exit(status_exit_code(report.verdict))
+
+
 cli.command(epilog="Example:  runner-diagnostics ticks --status error --status blocked --follow")(ticks)
 
 
@@ -162,7 +159,7 @@ def demo(
     try:
         from app.demo.run import run_demo
     except ModuleNotFoundError as error:
-        _fail(f"The demo needs the package {error.name}: pip install 'runner-diagnostics[demo]'.")
+        fail(f"The demo needs the package {error.name}: pip install 'runner-diagnostics[demo]'.")
     run_demo(port=port, drift=drift)
 
 
@@ -176,7 +173,7 @@ def contract(
 
     path = file or load_contract_path()
     load_contract(path)
-    _write(contract_text(path))
+    write(contract_text(path))
 
 
 def main() -> None:
@@ -184,10 +181,10 @@ def main() -> None:
     try:
         cli()
     except DiagnosticsError as error:
-        _fail(str(error))
+        fail(str(error))
     except Exception as error:  # noqa: BLE001 - the outermost edge
         # Its words are left out: nobody foresaw what they may repeat.
-        _fail(f"This is a fault of the program: {type(error).__name__}.")
+        fail(f"This is a fault of the program: {type(error).__name__}.")
 
 
 async def _check(settings: "Settings") -> "SchemaReport":
@@ -216,47 +213,14 @@ async def _status(settings: "Settings", window: str, *, with_runs: bool) -> "tup
         await database.close()
 
 
-def _write_text(text: "Text") -> None:
-    """In colour on a terminal, and with plain glyphs where standard output cannot show ours."""
-    from rich.console import Console
-
-    from app.render.text import ASCII
-
-    encoding = sys.stdout.encoding or "ascii"
-    if sys.stdout.isatty() and encoding.lower().replace("-", "") == "utf8":
-        Console(highlight=False, markup=False, soft_wrap=True).print(text, end="")
-        return
-    plain = text.plain
-    if encoding.lower().replace("-", "") != "utf8":
-        plain = plain.translate(ASCII).encode(encoding, "backslashreplace").decode(encoding)
-    _write(plain)
-
-
-def _write(text: str) -> None:
-    """To standard output. That the reader goes away, as `| head` does, is no error and changes no exit code."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError as error:
-        # Python flushes standard output once more at exit: to nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            _fail("Standard output cannot be written.")
-
-
 def _save(path: Path, text: str) -> None:
     """A new file; one that is there already is somebody's work."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        _fail(f"{path} cannot be written: {error.strerror}.")
-    _write(f"{path}\n")
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"runner-diagnostics: {message}", file=sys.stderr)
-    sys.exit(EXIT_UNUSABLE)
+        fail(f"{path} cannot be written: {error.strerror}.")
+    write(f"{path}\n")
 
 
 if __name__ == "__main__":

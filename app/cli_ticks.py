@@ -1,9 +1,9 @@
 """`runner-diagnostics ticks`: recent ticks, and new ones as they are written."""
 
 import asyncio
-import os
+import math
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,13 +12,14 @@ from uuid import UUID
 import typer
 
 from app.cli_options import DatabaseUrl
+from app.cli_output import EXIT_UNUSABLE, note, takes_utf8, write, write_text
 from app.postgres.tick_filter import TickFilter, TickSignal, TickStatus
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
+    from app.postgres.tick_filter import Tick
     from app.postgres.ticks import Ticks
     from app.settings import Settings
+    from app.tick_feed import Notice
 
 # Times as people type them; without an offset they are UTC.
 TIMES = [
@@ -26,12 +27,15 @@ TIMES = [
     *("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"),
 ]
 LARGEST_INTEGER = 2**31 - 1
+MOST_TICKS = 100_000
+A_PAGE, A_PAGE_WITH_META = 500, 50
 
 
 def ticks(  # noqa: PLR0913 - each is an option
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ticks until Ctrl-C.")] = False,
-    limit: Annotated[int, typer.Option(help="The newest so many; 0 for all that match.", min=0)] = 50,
+    limit: Annotated[int, typer.Option(help="The newest so many.", min=0, max=MOST_TICKS)] = 50,
+    everything: Annotated[bool, typer.Option("--all", help="All that match, however many.")] = False,
     strategy_run_id: Annotated[list[UUID] | None, typer.Option(help="Of this strategy run. Repeatable.")] = None,
     user_id: Annotated[list[UUID] | None, typer.Option(help="Of this user. Repeatable.")] = None,
     status: Annotated[list[TickStatus] | None, typer.Option(help="With this status. Repeatable.")] = None,
@@ -42,7 +46,7 @@ def ticks(  # noqa: PLR0913 - each is an option
     min_latency_ms: Annotated[
         int | None, typer.Option(help="That took at least so long.", min=0, max=LARGEST_INTEGER)
     ] = None,
-    meta: Annotated[bool, typer.Option("--meta", help="With meta, in JSON.")] = False,
+    meta: Annotated[bool, typer.Option("--meta", help="With meta; needs --format json.")] = False,
     database_url: DatabaseUrl = None,
     output_format: Annotated[
         Literal["text", "json"], typer.Option("--format", help="json is one object a line (NDJSON).")
@@ -55,6 +59,10 @@ def ticks(  # noqa: PLR0913 - each is an option
     """
     from app.settings import load_settings
 
+    if follow and (everything or meta):
+        raise typer.BadParameter(f"--follow goes without {'--all' if everything else '--meta'}.")
+    if meta and output_format != "json":
+        raise typer.BadParameter("--meta needs --format json.")
     wanted = TickFilter(
         strategy_run_ids=tuple(strategy_run_id or ()),
         user_ids=tuple(user_id or ()),
@@ -67,107 +75,91 @@ def ticks(  # noqa: PLR0913 - each is an option
     )
     settings = load_settings(database_url=database_url)
     printer = _Printer(json=output_format == "json")
-    show = _follow(settings, wanted, limit, printer) if follow else _show(settings, wanted, limit, printer, meta=meta)
-    try:
-        asyncio.run(show)
-    except BrokenPipeError:
-        # Python flushes standard output once more at exit: to nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        # The usual end of --follow, and none to report.
+    if not follow:
+        asyncio.run(_show(settings, wanted, None if everything else limit, printer, meta=meta))
         return
+    try:
+        read_to_the_end = asyncio.run(_follow(settings, wanted, limit, printer))
+    except KeyboardInterrupt:
+        # The usual end, and none to report.
+        return
+    raise typer.Exit(EXIT_UNUSABLE if read_to_the_end else 0)
 
 
 class _Printer:
-    """Writes ticks line by line, so that a reader has each of them at once."""
+    """Writes ticks as lines, below the head of a table where they are text."""
 
     def __init__(self, *, json: bool) -> None:
-        from rich.console import Console
+        self._json = json
+        self._full = not sys.stdout.isatty()
+        self._begun = False
+
+    def write(self, lines: Sequence[str]) -> bool:
+        """Whether anyone still reads."""
+        from rich.text import Text
 
         from app.render.tick_table import table_head, table_row
+        from app.render.ticks import shown_json
 
-        self._json = json
-        self._row = table_row
-        self._utf8 = (sys.stdout.encoding or "ascii").lower().replace("-", "") == "utf8"
-        self._console = Console(highlight=False, markup=False, soft_wrap=True) if sys.stdout.isatty() else None
-        if not json:
-            self._text(table_head(full=self._console is None))
-
-    def tick(self, line: str) -> None:
         if self._json:
-            sys.stdout.write(f"{line}\n")
-        else:
-            self._text(self._row(line, full=self._console is None))
-
-    def flush(self) -> None:
-        sys.stdout.flush()
-
-    def note(self, sentence: str) -> None:
-        """Beside the ticks: they may be read by a program."""
-        print(f"runner-diagnostics: {sentence}", file=sys.stderr, flush=True)
-
-    def _text(self, text: "Text") -> None:
-        if self._console is not None and self._utf8:
-            self._console.print(text, end="")
-            return
-        from app.render.text import ASCII
-
-        plain = text.plain
-        if not self._utf8:
-            encoding = sys.stdout.encoding or "ascii"
-            plain = plain.translate(ASCII).encode(encoding, "backslashreplace").decode(encoding)
-        sys.stdout.write(plain)
+            ascii_only = not takes_utf8()
+            return write("".join(shown_json(line, ascii_only=ascii_only) + "\n" for line in lines))
+        head = [] if self._begun else [table_head(full=self._full)]
+        self._begun = True
+        return write_text(Text().join([*head, *(table_row(line, full=self._full) for line in lines)]))
 
 
-async def _show(settings: "Settings", wanted: TickFilter, limit: int, printer: _Printer, *, meta: bool) -> None:
-    async with _reading(settings) as ticks_:
-        async for line in _newest(ticks_, wanted, limit, printer.note, meta=meta):
-            printer.tick(line)
-            printer.flush()
+async def _show(settings: "Settings", wanted: TickFilter, limit: int | None, printer: _Printer, *, meta: bool) -> None:
+    found = False
+    async with _reading(settings) as ticks_, aclosing(_newest(ticks_, wanted, limit, meta=meta)) as pages:
+        async for lines in pages:
+            found = found or bool(lines)
+            if not printer.write(lines):
+                return
+    if not found:
+        note("No tick matches.")
 
 
-async def _follow(settings: "Settings", wanted: TickFilter, limit: int, printer: _Printer) -> None:
-    """Listening begins before the newest are read, so that none is missed in between; those of both are shown once."""
+async def _follow(settings: "Settings", wanted: TickFilter, limit: int, printer: _Printer) -> bool:
+    """Until the feed ends, or (False) the reader goes away.
+
+    Listening begins before the newest are read, so that none is missed in between; those of both are shown once.
+    """
     import json
 
     from app.postgres.tick_filter import Tick
-    from app.tick_feed import TickFeed
 
-    async with _reading(settings) as ticks_, aclosing(TickFeed(ticks_).listen(wanted)) as events:
+    async with _reading(settings) as ticks_, _listening(ticks_, wanted) as events:
         await anext(events)
-        shown = [line async for line in _newest(ticks_, wanted, limit, printer.note, meta=False)]
+        shown = [line async for lines in _newest(ticks_, wanted, limit, meta=False) for line in lines]
         given = {json.loads(line)["id"] for line in shown}
-        for line in reversed(shown):
-            printer.tick(line)
-        printer.flush()
-        async for event in events:
-            if isinstance(event, Tick):
-                if str(event.id) not in given:
-                    printer.tick(event.line)
-                    printer.flush()
-            elif event is not None:
-                printer.note(event.detail)
+        going_on = printer.write(shown[::-1])
+        while going_on:
+            event = await anext(events, None)
+            if event is None:
+                return True
+            if not isinstance(event, Tick):
+                note(event.detail)
+            elif str(event.id) not in given:
+                going_on = printer.write([event.line])
+    return False
 
 
-async def _newest(
-    ticks_: "Ticks", wanted: TickFilter, limit: int, note: Callable[[str], None], *, meta: bool
-) -> AsyncIterator[str]:
+async def _newest(ticks_: "Ticks", wanted: TickFilter, limit: int | None, *, meta: bool) -> AsyncGenerator[list[str]]:
     """The newest that match, over as many pages as it takes: a page may be short, or empty, and not the last."""
     from app.render.ticks import missing_hint, page_lines
 
-    start, number, noted = wanted.start, 0, False
-    while True:
-        a_page = 50 if meta else 500
-        page = await ticks_.page(wanted, start, limit=min(limit - number, a_page) if limit else a_page, meta=meta)
-        if page.missing and not noted:
+    start, missing = wanted.start, False
+    left = math.inf if limit is None else limit
+    while left > 0:
+        page = await ticks_.page(wanted, start, limit=int(min(left, A_PAGE_WITH_META if meta else A_PAGE)), meta=meta)
+        if page.missing and not missing:
             note(missing_hint(page.missing))
-            noted = True
-        for line in page_lines(page):
-            yield line
-        number += page.number
-        if page.next is None or (limit and number >= limit):
+            missing = True
+        yield page_lines(page)
+        if page.next is None:
             return
-        start = page.next
+        start, left = page.next, left - page.number
 
 
 @asynccontextmanager
@@ -182,7 +174,26 @@ async def _reading(settings: "Settings") -> "AsyncIterator[Ticks]":
         await database.close()
 
 
+@asynccontextmanager
+async def _listening(ticks_: "Ticks", wanted: TickFilter) -> "AsyncIterator[AsyncGenerator[Tick | Notice | None]]":
+    import logging
+
+    from app.tick_feed import TickFeed
+
+    # What it would log comes as a notice, too.
+    logging.getLogger("app").addHandler(logging.NullHandler())
+    feed = TickFeed(ticks_)
+    try:
+        async with aclosing(feed.listen(wanted)) as events:
+            yield events
+    finally:
+        await feed.close()
+
+
 def _utc(given: datetime | None) -> datetime | None:
-    if given is None:
-        return None
-    return given.astimezone(UTC) if given.tzinfo is not None else given.replace(tzinfo=UTC)
+    if given is None or given.tzinfo is None:
+        return given and given.replace(tzinfo=UTC)
+    try:
+        return given.astimezone(UTC)
+    except OverflowError as error:
+        raise typer.BadParameter(f"{given.isoformat()} is no time in UTC.") from error

@@ -1,6 +1,7 @@
 """What the answers of several paths have in common: the form a caller prefers, and the time it may take."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TypeVar
 
 import mimeparse
@@ -16,14 +17,19 @@ T = TypeVar("T")
 
 def prefers_text(request: Request) -> bool:
     """Text only for those who prefer it; JSON for everyone else, the unintelligible included."""
+    return preferred(request, (TEXT, JSON)) == TEXT
+
+
+def preferred(request: Request, offered: Sequence[str]) -> str:
+    """The media type the caller likes best. The last one offered is for everyone without a preference."""
     accept = request.headers.get("accept", "*/*")
     if accept == "*/*":
-        return False
+        return offered[-1]
     try:
         # Of equals the last one wins, in mimeparse's order.
-        return bool(mimeparse.best_match([TEXT, JSON], accept) == TEXT)
+        return str(mimeparse.best_match(offered, accept) or offered[-1])
     except ValueError:
-        return False
+        return offered[-1]
 
 
 async def read_by(deadline: float, shared: SharedRead[T], *, fresh: bool = False) -> Shared[T]:

@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import mimeparse
 from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, Field
 
+from app.api.answers import JSON, TEXT, preferred
 from app.api.auth import RequireAdmin
 from app.api.cursor import decode_cursor, encode_cursor
 from app.api.problems import responses
@@ -30,7 +30,7 @@ from app.render.ticks import (
     tick_page_json,
 )
 
-JSON, TEXT, CSV, NDJSON = "application/json", "text/plain", "text/csv", "application/x-ndjson"
+CSV, NDJSON = "text/csv", "application/x-ndjson"
 MOST_A_PAGE = 500
 # Any meta may be a megabyte, and a page is held in memory.
 MOST_A_PAGE_WITH_META = 50
@@ -74,7 +74,7 @@ def tick_routes(ticks: Ticks, exports: TickExports, require_admin: RequireAdmin)
         query = read_query(TickPageQuery, request)
         wanted, meta = query.filter(), query.fields == "meta"
         start = _start(query, wanted)
-        accepted = _accepted(request)
+        accepted = preferred(request, (NDJSON, CSV, TEXT, JSON))
         if accepted in FORMATS:
             return await _export(exports, wanted, start, accepted, meta=meta)
         limit = min(query.limit, MOST_A_PAGE_WITH_META) if meta else query.limit
@@ -135,13 +135,3 @@ async def _written(
 def _documented() -> dict[int | str, dict[str, Any]]:
     content: dict[str, Any] = {TEXT: {}, CSV: {}, NDJSON: {}}
     return {200: {"model": WireTickPage, "content": content}, **responses(401, 403, 422, 503)}
-
-
-def _accepted(request: Request) -> str:
-    """JSON for everyone who does not prefer one of the others, the unintelligible included."""
-    accept = request.headers.get("accept", "*/*")
-    try:
-        # Of equals the last one wins, in mimeparse's order.
-        return mimeparse.best_match([NDJSON, CSV, TEXT, JSON], accept) or JSON
-    except ValueError:
-        return JSON

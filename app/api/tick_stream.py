@@ -68,6 +68,8 @@ def tick_stream_routes(feed: TickFeed, require_admin: RequireAdmin) -> APIRouter
         summary="New ticks as server-sent events",
         responses={200: {"content": {MEDIA_TYPE: {}}}, **responses(401, 403, 422, 503)},
         openapi_extra=documented(TickQuery),
+        # FastAPI documents a class of answers only where it knows their status.
+        status_code=200,
         response_class=ClosingStream,
     )
     async def tick_stream(request: Request, caller: Annotated[Caller, Depends(require_admin)]) -> ClosingStream:

@@ -4,8 +4,9 @@ import msgspec
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from app.contract.identifiers import printable
 from app.postgres.ticks import TickPage
-from app.render.text import STYLES, printable
+from app.render.text import STYLES
 from app.render.ticks import missing_hint, page_lines
 
 # Widths on a terminal, 79 in all with two spaces between them; elsewhere those of whole times and ids.

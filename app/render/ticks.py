@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
@@ -69,6 +70,21 @@ def missing_hint(missing: Iterable[str]) -> str:
 
 def page_lines(page: TickPage) -> list[str]:
     return page.lines.split(SEPARATOR) if page.lines else []
+
+
+def shown_json(line: str, *, ascii_only: bool) -> str:
+    """The same object, with what a terminal would obey or its encoding lacks written as escapes of JSON.
+
+    Such characters are in its strings alone, and those below a space Postgres has escaped.
+    """
+    if line.isprintable() and (line.isascii() or not ascii_only):
+        return line
+    return "".join(
+        character
+        if character.isprintable() and (character.isascii() or not ascii_only)
+        else json.dumps(character)[1:-1]
+        for character in line
+    )
 
 
 def ndjson(lines: Iterable[str]) -> bytes:
