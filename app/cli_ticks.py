@@ -68,7 +68,7 @@ def ticks(  # noqa: PLR0913 - each is an option
         user_ids=tuple(user_id or ()),
         statuses=tuple(status or ()),
         signals=tuple(signal or ()),
-        reasons=tuple(reason or ()),
+        reasons=_text(reason or ()),
         since=_utc(since),
         until=_utc(until),
         min_latency_ms=min_latency_ms,
@@ -197,3 +197,12 @@ def _utc(given: datetime | None) -> datetime | None:
         return given.astimezone(UTC)
     except OverflowError as error:
         raise typer.BadParameter(f"{given.isoformat()} is no time in UTC.") from error
+
+
+def _text(given: Sequence[str]) -> tuple[str, ...]:
+    """Arguments that are text: bytes that are none come as lone surrogates."""
+    try:
+        "".join(given).encode()
+    except UnicodeEncodeError as error:
+        raise typer.BadParameter("--reason must be UTF-8.") from error
+    return tuple(given)
