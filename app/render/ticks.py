@@ -15,8 +15,8 @@ from pydantic_core import to_json
 from app.postgres.ticks import COLUMNS, SEE_SCHEMA, SEPARATOR, TABLE, TickPage
 from app.render.json import OmittedWhenNone, Wire
 
-# A cell that begins so is a formula to a spreadsheet (OWASP, "CSV Injection").
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A cell that begins so is a formula to a spreadsheet, in full width where Japanese is written (OWASP, "CSV Injection").
+FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
 class WireTick(BaseModel):
