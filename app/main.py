@@ -26,6 +26,7 @@ from app.postgres.ticks import Ticks
 from app.pulse import Pulse
 from app.settings import Environment, LogFormat, Settings, load_settings
 from app.tick_feed import TickFeed
+from app.web.routes import web_routes
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -72,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(status_routes(StatusReports(Pulse(settings, database), settings), admin_or_probe, admin))
     app.include_router(tick_routes(ticks, TickExports(database, settings), admin))
     app.include_router(tick_stream_routes(feed, admin))
+    app.include_router(web_routes(settings))
     return app
 
 

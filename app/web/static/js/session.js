@@ -1,0 +1,126 @@
+// Who is signed in. Tokens live in sessionStorage: this tab only, gone with it, never in an address or a cookie.
+
+const STORED_AS = "runner-diagnostics.session";
+const RENEW_BEFORE_SECONDS = 60;
+
+/** Raised with a sentence for the reader. */
+export class SignInError extends Error {}
+
+/**
+ * `supabase`: {url, key}, or null where only a pasted token signs in. `onRenewed` and `onEnded` tell of what happens by
+ * itself: a token was replaced before its end, or could not be.
+ */
+export function createSession({ supabase, onEnded, storage = sessionStorage }) {
+  let held = restore(storage);
+  let timer = 0;
+  let renewing = null;
+
+  function keep(next) {
+    held = next;
+    try {
+      if (next === null) storage.removeItem(STORED_AS);
+      else storage.setItem(STORED_AS, JSON.stringify(next));
+    } catch {
+      // A browser that forbids storage: the token lives as long as the page.
+    }
+    schedule();
+  }
+
+  function schedule() {
+    clearTimeout(timer);
+    if (held?.refreshToken === undefined || held.refreshToken === null) return;
+    const inSeconds = Math.max(1, held.expiresAt - RENEW_BEFORE_SECONDS - Date.now() / 1000);
+    timer = setTimeout(renew, Math.min(inSeconds, 86_400) * 1000);
+  }
+
+  /** True when there is a token that has not ended, renewed if need be. One renewal at a time: each ends the last. */
+  function renew() {
+    renewing ??= exchange("refresh_token", { refresh_token: held?.refreshToken })
+      .then(() => true)
+      .catch((error) => {
+        // Out of reach is not refused: the token may have a minute left, and the next request tries again.
+        if (error instanceof SignInError) onEnded();
+        else timer = setTimeout(renew, 10_000);
+        return false;
+      })
+      .finally(() => (renewing = null));
+    return renewing;
+  }
+
+  async function exchange(grant, body) {
+    const answer = await fetch(`${supabase.url}/auth/v1/token?grant_type=${grant}`, {
+      method: "POST",
+      headers: { apikey: supabase.key, "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      credentials: "omit",
+      cache: "no-store",
+    });
+    const said = await answer.json().catch(() => ({}));
+    if (answer.status >= 500 || answer.status === 429) throw new Error("out of reach");
+    if (!answer.ok) throw new SignInError(String(said.error_description ?? said.msg ?? "That did not work."));
+    keep({ token: said.access_token, refreshToken: said.refresh_token ?? null, expiresAt: endOf(said.access_token) });
+  }
+
+  schedule();
+  return {
+    get token() {
+      return held?.token ?? null;
+    },
+    /** Seconds since 1970; null where the token does not say. For display only: it is the service that verifies. */
+    get expiresAt() {
+      return held?.expiresAt ?? null;
+    },
+    get name() {
+      const claims = claimsOf(held?.token);
+      return claims === null ? null : String(claims.email ?? claims.sub ?? "") || null;
+    },
+    canRenew: () => supabase !== null && Boolean(held?.refreshToken),
+    renew,
+    /** A pasted token, as it is or with the word Bearer in front. */
+    use(pasted) {
+      const token = pasted.trim().replace(/^bearer\s+/i, "");
+      keep({ token, refreshToken: null, expiresAt: endOf(token) });
+    },
+    async signIn(email, password) {
+      try {
+        await exchange("password", { email, password });
+      } catch (error) {
+        if (error instanceof SignInError) throw error;
+        throw new SignInError("The sign-in service did not answer. Try again in a moment, or paste a token.");
+      }
+    },
+    signOut() {
+      const { token, refreshToken } = held ?? {};
+      keep(null);
+      if (supabase === null || !refreshToken) return;
+      // Ends the refresh token at Supabase, too. Whether that works changes nothing here.
+      fetch(`${supabase.url}/auth/v1/logout?scope=local`, {
+        method: "POST",
+        headers: { apikey: supabase.key, Authorization: `Bearer ${token}` },
+      }).catch(() => {});
+    },
+  };
+}
+
+function restore(storage) {
+  try {
+    const stored = JSON.parse(storage.getItem(STORED_AS));
+    return typeof stored?.token === "string" ? stored : null;
+  } catch {
+    return null;
+  }
+}
+
+function claimsOf(token) {
+  try {
+    const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(payload), (byte) => byte.charCodeAt(0))));
+  } catch {
+    return null;
+  }
+}
+
+function endOf(token) {
+  const end = claimsOf(token)?.exp;
+  return typeof end === "number" ? end : null;
+}

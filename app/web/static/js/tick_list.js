@@ -1,0 +1,125 @@
+// Ticks page by page, as far back as was asked for, and the new ones beside them. Knows no elements.
+
+const PAGE = 50;
+const MOST_KEPT = 2000;
+const MOST_WAITING = 500;
+
+/**
+ * `load(params, signal)` reads one page. One request looks at a day at most, so with a rare filter a page may be short
+ * or empty and yet not the last: `older()` goes on by itself until it has a page's worth, the end, or `stop()`.
+ */
+export function createTickList({ load, onChange }) {
+  let filters = [];
+  let abort = new AbortController();
+  const list = {
+    rows: [],
+    waiting: [], // new, not shown yet: rows that move while somebody reads are misread
+    cursor: null,
+    scannedTo: null,
+    busy: false,
+    known: false, // at least one page was read
+    error: null,
+    hint: null,
+  };
+  const seen = new Set();
+
+  function start(nextFilters) {
+    abort.abort();
+    abort = new AbortController();
+    filters = nextFilters;
+    seen.clear();
+    Object.assign(list, { rows: [], waiting: [], cursor: null, scannedTo: null, busy: false, known: false, error: null, hint: null });
+    return read({ first: true });
+  }
+
+  async function read({ first = false } = {}) {
+    if (list.busy) return;
+    const { signal } = abort;
+    Object.assign(list, { busy: true, error: null });
+    onChange(list);
+    const wanted = list.rows.length + PAGE;
+    try {
+      for (let more = true; more && !signal.aborted; ) {
+        const cursor = list.cursor === null ? [] : [["cursor", list.cursor]];
+        const { body } = await load([...filters, ["limit", String(PAGE)], ...cursor], signal);
+        if (signal.aborted) return;
+        list.rows.push(...fresh(body.tickRuns));
+        Object.assign(list, { cursor: body.nextCursor, scannedTo: body.scannedTo, known: true, hint: body.hint ?? null });
+        more = list.cursor !== null && list.rows.length < wanted && list.rows.length < MOST_KEPT;
+        onChange(list);
+        // The first look goes no further back than the first ticks: what is older is asked for by hand.
+        if (first && list.rows.length > 0) more = false;
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error.kind === undefined) throw error;
+      list.error = error;
+    } finally {
+      if (!signal.aborted) {
+        list.busy = false;
+        onChange(list);
+      }
+    }
+  }
+
+  function fresh(rows) {
+    return rows.filter((row) => !seen.has(row.id) && seen.add(row.id));
+  }
+
+  return {
+    list,
+    start,
+    older: () => read(),
+    /** Ends a search that goes on; what it found stays. */
+    stop() {
+      abort.abort();
+      abort = new AbortController();
+      list.busy = false;
+      onChange(list);
+    },
+    /** Reads the first page again for what is new, where no stream tells. */
+    async renew() {
+      if (list.busy || !list.known) return list.known ? undefined : start(filters);
+      const { signal } = abort;
+      try {
+        const { body } = await load([...filters, ["limit", String(PAGE)]], signal);
+        if (signal.aborted) return;
+        list.error = null;
+        body.tickRuns.forEach((row) => add(row, { quiet: true }));
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error.kind === undefined) throw error;
+        list.error = error;
+      }
+      onChange(list);
+    },
+    add,
+    /** Shows what waits, newest first. */
+    takeWaiting() {
+      list.rows = [...list.waiting, ...list.rows].sort(newestFirst).slice(0, MOST_KEPT);
+      list.waiting = [];
+      onChange(list);
+    },
+  };
+
+  function add(row, { quiet = false } = {}) {
+    if (!list.known || seen.has(row.id)) return;
+    seen.add(row.id);
+    list.waiting.push(row);
+    // A reader who is away for hours finds the newest, not everything.
+    if (list.waiting.length > MOST_WAITING) seen.delete(list.waiting.shift().id);
+    if (!quiet) onChange(list);
+  }
+}
+
+/** By time, then id, as the API orders them: times compare as text only where they have the same precision. */
+export function newestFirst(one, other) {
+  const byTime = micros(other.scheduled_at) - micros(one.scheduled_at);
+  if (byTime !== 0) return byTime;
+  return one.id < other.id ? 1 : one.id > other.id ? -1 : 0;
+}
+
+function micros(text) {
+  const digits = /\.(\d{1,6})/.exec(text)?.[1] ?? "";
+  return Math.floor(Date.parse(text) / 1000) * 1e6 + Number(digits.padEnd(6, "0"));
+}

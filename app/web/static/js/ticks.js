@@ -1,0 +1,174 @@
+// The newest ticks as a table: filters that are in the address, pages further back, new ones as they are written.
+
+import { SIGNED_OUT } from "./api.js";
+import { byId, el, keyed, setText } from "./dom.js";
+import { createFilters } from "./filters.js";
+import { count, latency, moment, shortId, toDate } from "./format.js";
+import { calm, failed, waiting } from "./section_view.js";
+import { listen } from "./stream.js";
+import { createTickList } from "./tick_list.js";
+import { setChip } from "./words.js";
+
+const HEADS = ["Scheduled, UTC", "Strategy", "Status", "Signal", "Reason", "Latency"];
+
+/** `onFilter(filters)` when the reader changes them, `onOpen(tick)` for one tick, `nameOf(id)` for a strategy's label. */
+export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) {
+  const body = byId("ticks-body");
+  const filtersView = createFilters({ onFilter, nameOf });
+  const rows = el("tbody", { role: "rowgroup" });
+  const table = el(
+    "table",
+    { class: "grid ticks-grid card", role: "table", "aria-labelledby": "ticks-title" },
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, HEADS.map((text) => el("th", { role: "columnheader", scope: "col", text })))),
+    rows,
+  );
+  const message = el("div", {});
+  const foot = el("p", { class: "muted small more", role: "status" });
+  const older = el("button", { type: "button", class: "more", text: "Load older" });
+  const stop = el("button", { type: "button", class: "more", text: "Stop searching" });
+  const isNew = el("button", { type: "button", hidden: true });
+  const live = el("span", { class: "muted small", role: "status" });
+  const follow = el("input", { type: "checkbox", id: "follow" });
+  byId("ticks-actions").append(live, el("label", { for: "follow" }, follow, " Follow"), isNew);
+
+  let filters = [];
+  let stream = null;
+  let streamState = "connecting";
+  let wanted = null;
+  const ticks = createTickList({
+    load: (params, signal) => api.get("/api/runner/tick-runs", { params, signal }),
+    onChange: (list) => {
+      if (list.error?.kind === SIGNED_OUT) onSignedOut(list.error.token);
+      // A burst of ticks is drawn once.
+      wanted ??= requestAnimationFrame(draw);
+    },
+  });
+  older.addEventListener("click", ticks.older);
+  stop.addEventListener("click", ticks.stop);
+  isNew.addEventListener("click", () => (ticks.takeWaiting(), follow.focus()));
+  follow.addEventListener("change", () => follow.checked && ticks.takeWaiting());
+
+  function start(nextFilters) {
+    filters = nextFilters;
+    filtersView.draw(filters);
+    ticks.start(filters);
+    connect();
+  }
+
+  function connect() {
+    stream?.stop();
+    stream = null;
+    // Ticks of a past that has ended do not get more.
+    if (filters.some(([name]) => name === "until")) return setLive("ended");
+    stream = listen(api, {
+      params: filters,
+      onTick: ticks.add,
+      onNotice: notice,
+      onState: setLive,
+      onSignedOut,
+    });
+  }
+
+  /** After a gap, or when the service dropped us, what is missing is read from the first page. */
+  function notice(kind) {
+    if (kind === "gap" || kind === "dropped" || kind === "failed") ticks.renew();
+    if (kind === "stalled") setLive("stalled");
+    if (kind === "recovered") setLive("live");
+    if (kind === "expired") onSignedOut(null);
+  }
+
+  function setLive(state) {
+    streamState = state;
+    const words = { live: "Live", connecting: "Connecting …", stalled: "Live, waiting for the database", rest: "Resting" };
+    setText(live, words[state] ?? "");
+    live.dataset.state = state;
+  }
+
+  function rest() {
+    stream?.stop();
+    stream = null;
+    if (streamState !== "ended") setLive("rest");
+  }
+
+  function draw() {
+    wanted = null;
+    const { list } = ticks;
+    if (follow.checked && list.waiting.length > 0) ticks.takeWaiting();
+    filtersView.draw(filters);
+    if (message.parentNode !== body) body.replaceChildren(...filtersView.nodes, message, table, foot, older, stop);
+    keyed(rows, list.rows, (tick) => tick.id, create, update);
+    table.hidden = list.rows.length === 0;
+    table.classList.toggle("stale", list.error !== null);
+    isNew.hidden = list.waiting.length === 0 || follow.checked;
+    setText(isNew, `Show ${count(list.waiting.length)} new`);
+    setText(byId("ticks-count"), list.rows.length > 0 ? count(list.rows.length) : "");
+    older.hidden = list.busy || list.cursor === null;
+    stop.hidden = !list.busy || !list.known;
+    drawMessage(list);
+    const back = list.scannedTo && list.cursor !== null ? ` Searched back to ${moment(toDate(list.scannedTo))} UTC.` : "";
+    setText(foot, list.known ? `${list.hint ?? ""}${list.busy ? " Searching further back …" : ""}${back}`.trim() : "");
+  }
+
+  function drawMessage(list) {
+    const shown = list.error !== null ? "error" : list.rows.length > 0 ? "none" : list.known && !list.busy ? "empty" : "busy";
+    if (message.dataset.shows === shown && shown !== "error") return;
+    message.dataset.shows = shown;
+    if (shown === "none") message.replaceChildren();
+    if (shown === "error") message.replaceChildren(failed("Ticks", list.error));
+    if (shown === "busy") message.replaceChildren(waiting());
+    if (shown === "empty") {
+      const none = filters.length > 0 ? "No tick has these filters." : "No tick was recorded yet.";
+      message.replaceChildren(calm(none, list.cursor === null ? null : "Older ones have not been looked at."));
+    }
+  }
+
+  function create() {
+    const parts = {
+      at: el("button", { type: "button", class: "plain" }),
+      name: el("td", { role: "cell" }),
+      chip: el("td", { role: "cell" }),
+      signal: el("td", { role: "cell" }),
+      reason: el("td", { role: "cell", class: "muted" }),
+      latency: el("td", { role: "cell", class: "number" }),
+    };
+    const row = el("tr", { role: "row" }, el("td", { role: "cell" }, parts.at), parts.name, parts.chip, parts.signal, parts.reason, parts.latency);
+    row.__parts = parts;
+    parts.at.addEventListener("click", () => onOpen(row.__tick));
+    return row;
+  }
+
+  function update(row, tick) {
+    row.__tick = tick;
+    const parts = row.__parts;
+    const name = nameOf(tick.strategy_run_id) ?? shortId(tick.strategy_run_id);
+    setText(parts.at, moment(toDate(tick.scheduled_at)));
+    setText(parts.name, name);
+    setChip(parts.chip, tick.status);
+    setText(parts.signal, tick.signal ?? "");
+    setText(parts.reason, tick.reason ?? "");
+    setText(parts.latency, tick.latency_ms === null ? "" : latency(tick.latency_ms));
+    parts.at.setAttribute("aria-label", `${moment(toDate(tick.scheduled_at))} UTC, ${name}: details`);
+  }
+
+  return {
+    start,
+    draw,
+    rest,
+    /** Goes on after a rest: the stream resumes, and what came in between is read. */
+    wake() {
+      ticks.renew();
+      connect();
+    },
+    /** With every refresh: where no stream tells of new ticks, or a page failed, they are read. */
+    refresh() {
+      if (streamState === "unavailable" || ticks.list.error !== null) ticks.renew();
+    },
+    find: (id) => ticks.list.rows.find((tick) => tick.id === id) ?? null,
+    clear() {
+      rest();
+      rows.replaceChildren();
+      body.replaceChildren();
+      isNew.hidden = true;
+    },
+  };
+}
