@@ -1,7 +1,7 @@
 // The run grid: each active strategy with its state, its last tick, why it is late, and its recent slots.
 
 import { byId, el, keyed, setText, steady } from "./dom.js";
-import { ago, clock, count, duration, moment, plural, shortId, toDate } from "./format.js";
+import { ago, clock, count, duration, minute, moment, plural, shortId, toDate } from "./format.js";
 import { calm, ready } from "./section_view.js";
 import { drawStrip, drawnSlots, stripEnds, stripImage, stripLabel, stripLegend } from "./strip.js";
 import { setChip } from "./words.js";
@@ -99,6 +99,7 @@ export function createRunsView({ runs, status, showTicks }) {
     const parts = {
       chip: el("td", { role: "cell" }),
       name: el("button", { type: "button", class: "plain strategy" }),
+      id: el("code", { class: "short-id" }),
       last: el("span", {}),
       trouble: el("div", { class: "muted small" }),
       from: el("span", { class: "muted small" }),
@@ -109,7 +110,7 @@ export function createRunsView({ runs, status, showTicks }) {
       "tr",
       { role: "row" },
       parts.chip,
-      el("td", { role: "cell" }, parts.name),
+      el("td", { role: "cell" }, parts.name, parts.id),
       el("td", { role: "cell" }, parts.last, parts.trouble),
       el("td", { role: "cell", class: "strip-cell" }, parts.from, parts.strip, parts.to),
     );
@@ -120,9 +121,10 @@ export function createRunsView({ runs, status, showTicks }) {
 
   function update(row, run) {
     row.__run = run;
-    const { chip, name, trouble, from, to, strip } = row.__parts;
+    const { chip, name, id, trouble, from, to, strip } = row.__parts;
     setChip(chip, runState(run));
     setText(name, labelOf(run));
+    setText(id, shortId(run.strategy_run_id));
     name.title = `Ticks of ${run.strategy_run_id}`;
     name.setAttribute("aria-label", `${labelOf(run)}, ${shortId(run.strategy_run_id)}: show its ticks`);
     setText(trouble, troubleOf(run));
@@ -150,9 +152,9 @@ export function createRunsView({ runs, status, showTicks }) {
 export function locksLine(locks) {
   if (!locks) return "";
   const wrong = locks.items.filter((lock) => lock.overlong || lock.orphaned).map((lock) => {
-    const why = lock.orphaned ? "orphaned" : "overlong";
+    const why = [lock.orphaned && "orphaned", lock.overlong && "overlong"].filter(Boolean).join(" and ");
     const name = lock.symbol ? labelOf(lock) : shortId(lock.strategy_run_id);
-    return `${why}: ${name}, by ${lock.lock_owner}, ${duration(lock.heldSeconds)}`;
+    return `${why.replace(/^./, (first) => first.toUpperCase())}: ${name}, by ${lock.lock_owner}, for ${duration(lock.heldSeconds)}.`;
   });
   const head = `Locks: ${count(locks.held)} held, ${count(locks.overlong)} overlong, ${count(locks.orphaned)} orphaned, ${count(locks.expired)} expired.`;
   return [head, ...wrong.slice(0, 5)].join(" ");

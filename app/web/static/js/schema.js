@@ -55,7 +55,7 @@ export function createSchemaView({ schema, refresh, fixView }) {
     const { summary, database, checks, contract } = schema.data;
     const parts = [`${plural(summary.fail, "error")}`, plural(summary.warning, "warning"), `${summary.unknown} unknown`, `${summary.pass} passed`];
     setText(byId("schema-count"), `${parts.join(", ")} · contract ${contract.name}`);
-    const where = [database.host, database.schema, database.role].filter(Boolean);
+    const where = [`Postgres ${database.serverVersion}`, database.schema, database.role].filter(Boolean);
     setText(byId("where"), where.join(" · "));
     keyed(list, groupsOf(checks), ({ name }) => name, createGroup, updateGroup);
     if (list.parentNode !== body) body.replaceChildren(list);

@@ -19,7 +19,7 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
   const table = el(
     "table",
     { class: "grid ticks-grid card", role: "table", "aria-labelledby": "ticks-title" },
-    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, HEADS.map((text) => el("th", { role: "columnheader", scope: "col", text })))),
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, HEADS.map((text) => el("th", { role: "columnheader", scope: "col", class: text === "Latency" ? "number" : null, text })))),
     rows,
   );
   const message = el("div", {});
@@ -125,13 +125,14 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
   function create() {
     const parts = {
       at: el("button", { type: "button", class: "plain" }),
-      name: el("td", { role: "cell" }),
+      name: el("span", {}),
+      id: el("code", { class: "short-id" }),
       chip: el("td", { role: "cell" }),
       signal: el("td", { role: "cell" }),
       reason: el("td", { role: "cell", class: "muted" }),
       latency: el("td", { role: "cell", class: "number" }),
     };
-    const row = el("tr", { role: "row" }, el("td", { role: "cell" }, parts.at), parts.name, parts.chip, parts.signal, parts.reason, parts.latency);
+    const row = el("tr", { role: "row" }, el("td", { role: "cell" }, parts.at), el("td", { role: "cell" }, parts.name, parts.id), parts.chip, parts.signal, parts.reason, parts.latency);
     row.__parts = parts;
     parts.at.addEventListener("click", () => onOpen(row.__tick));
     return row;
@@ -140,14 +141,15 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
   function update(row, tick) {
     row.__tick = tick;
     const parts = row.__parts;
-    const name = nameOf(tick.strategy_run_id) ?? shortId(tick.strategy_run_id);
+    const name = nameOf(tick.strategy_run_id) ?? "";
+    setText(parts.id, shortId(tick.strategy_run_id));
     setText(parts.at, moment(toDate(tick.scheduled_at)));
     setText(parts.name, name);
     setChip(parts.chip, tick.status);
     setText(parts.signal, tick.signal ?? "");
     setText(parts.reason, tick.reason ?? "");
     setText(parts.latency, tick.latency_ms === null ? "" : latency(tick.latency_ms));
-    parts.at.setAttribute("aria-label", `${moment(toDate(tick.scheduled_at))} UTC, ${name}: details`);
+    parts.at.setAttribute("aria-label", `${moment(toDate(tick.scheduled_at))} UTC, ${name || shortId(tick.strategy_run_id)}: details`);
   }
 
   return {
