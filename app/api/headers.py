@@ -6,6 +6,7 @@ from uuid import uuid4
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import CatchAll
@@ -33,9 +34,31 @@ class FixedHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
+class Compressed:
+    """Compresses answers for callers who take gzip; the others do not pay for it being looked at.
+
+    No secret is in a body, so that its length gives none away. Exports stay as they are: each of their pieces is sent
+    when it is made.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._plain = app
+        self._compressed = GZipMiddleware(
+            app,
+            minimum_size=1024,
+            compresslevel=1,
+            exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, "text/csv", "application/x-ndjson"),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accepted = any(name == b"accept-encoding" and b"gzip" in value for name, value in scope.get("headers", ()))
+        await (self._compressed if accepted else self._plain)(scope, receive, send)
+
+
 def install(app: FastAPI, settings: Settings) -> None:
     """Wrap an app; the last one added is the outermost."""
     app.add_middleware(CatchAll)
+    app.add_middleware(Compressed)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -91,10 +91,12 @@ def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Travers
 def _filled(template: str, settings: Settings, names: Iterable[str]) -> str:
     """The shell with what sign-in by e-mail needs: both values are public by their nature, and empty without both.
 
-    And with every module named, so that a browser asks for all at once instead of finding one in another.
+    And with every module named, so that a browser asks for all at once instead of finding one in another; those that
+    the template names come first.
     """
     url, key = _sign_in(settings) or ("", "")
-    modules = "\n".join(f'<link rel="modulepreload" href="assets/{name}">' for name in names if name.startswith("js/"))
+    others = (name for name in names if name.startswith("js/") and f"assets/{name}" not in template)
+    modules = "\n".join(f'<link rel="modulepreload" href="assets/{name}">' for name in others)
     values = {"supabase_url": html.escape(url), "supabase_anon_key": html.escape(key), "modules": modules}
     for name, value in values.items():
         template = template.replace(f"{{{{{name}}}}}", value)

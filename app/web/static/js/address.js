@@ -6,7 +6,7 @@ const ONE = ["since", "until", "min_latency_ms"];
 const WINDOWS = ["15m", "1h", "6h", "24h", "7d"];
 const REFRESHES = ["5", "15", "60", "0"];
 
-/** {window, refresh: seconds or 0, tick, filters: [[name, value], ...]} */
+/** {window, refresh: seconds or 0, tick: {id, scheduled_at} or null, filters: [[name, value], ...]} */
 export function readAddress(search = location.search) {
   const params = new URLSearchParams(search);
   const filters = [];
@@ -15,7 +15,7 @@ export function readAddress(search = location.search) {
   return {
     window: WINDOWS.includes(params.get("window")) ? params.get("window") : "1h",
     refresh: Number(REFRESHES.includes(params.get("refresh")) ? params.get("refresh") : "5"),
-    tick: params.get("tick"),
+    tick: tickOf(params),
     filters,
   };
 }
@@ -26,10 +26,19 @@ export function writeAddress({ window, refresh, tick, filters }, { step = false 
   if (window !== "1h") params.set("window", window);
   if (refresh !== 5) params.set("refresh", String(refresh));
   for (const [name, value] of filters) params.append(name, value);
-  if (tick) params.set("tick", tick);
+  if (tick) {
+    params.set("tick", tick.id);
+    params.set("at", tick.scheduled_at);
+  }
   const search = params.size > 0 ? `?${params}` : "";
   if (search === location.search) return;
   history[step ? "pushState" : "replaceState"](null, "", `${location.pathname}${search}${location.hash}`);
+}
+
+/** A tick is found by its moment: there is no path for one. */
+function tickOf(params) {
+  const [id, at] = [params.get("tick"), params.get("at")];
+  return id && at && !Number.isNaN(Date.parse(at)) ? { id, scheduled_at: at } : null;
 }
 
 /** The filters that an API link to ticks names: `/api/runner/tick-runs?status=error` and the like; null for another. */

@@ -7,7 +7,19 @@ export const MISSING = "missing"; // 404: this service has no such path
 export const UNAVAILABLE = "unavailable"; // 503 and the like: it answered that it cannot
 export const REFUSED = "refused"; // anything else
 
+/** What the page asks for: [path, parameters]. */
+export const PAGE = 50; // ticks
+export const SCHEMA = ["/api/runner/schema", []];
+export const SCHEMA_ANEW = ["/api/runner/schema", [["refresh", "true"]]];
+export const RUNS = ["/api/runner/runs", [["limit", "500"]]];
+export const statusOf = (window) => ["/api/runner/status", [["window", window]]];
+export const ticksOf = (filters, cursor = null) => [
+  "/api/runner/tick-runs",
+  [...filters, ["limit", String(PAGE)], ...(cursor === null ? [] : [["cursor", cursor]])],
+];
+
 const TIMEOUT_MS = 20_000;
+const JSON_TYPE = "application/json";
 
 /** `message` is a sentence for the reader; `retryAfter` in seconds, null where none was told. */
 export class ApiError extends Error {
@@ -36,12 +48,28 @@ export function curlOf(path) {
 }
 
 export function createApi(session) {
+  const underWay = new Map();
+
+  /** Begins a request that `get` will be asked for: the first one of the same path takes its answer. */
+  function ahead(path, params) {
+    const sent = send(pathOf(path, params), { signal: null, accept: JSON_TYPE });
+    sent.catch(() => {}); // `get` tells of it
+    underWay.set(pathOf(path, params), { sent, token: session.token });
+  }
+
+  function taken(path) {
+    const { sent, token } = underWay.get(path) ?? {};
+    underWay.delete(path);
+    return token === session.token ? sent : undefined;
+  }
+
   /**
    * {body, ageSeconds, requestId} of a JSON answer; body is null for 204. `ageSeconds` is how old `at(body)` was when
    * it came, by the service's own clock, since the reader's may be wrong. Raises ApiError.
    */
   async function get(path, { params = [], signal = null, at = () => null } = {}) {
-    const answer = await send(pathOf(path, params), { signal, accept: "application/json" });
+    const asked = pathOf(path, params);
+    const answer = await (taken(asked) ?? send(asked, { signal, accept: JSON_TYPE }));
     if (answer.status === 204) return { body: null, ageSeconds: 0, requestId: answer.headers.get("x-request-id") };
     const body = await answer.json().catch((error) => {
       if (error.name === "AbortError") throw error;
@@ -85,7 +113,7 @@ export function createApi(session) {
     return answer;
   }
 
-  return { get, open };
+  return { get, open, ahead };
 }
 
 function failure(answer, problem, token) {

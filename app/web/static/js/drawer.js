@@ -4,6 +4,7 @@ import { curlOf, pathOf } from "./api.js";
 import { copyButton } from "./clipboard.js";
 import { byId, el, setText } from "./dom.js";
 import { day, clock, latency, toDate } from "./format.js";
+import { calm } from "./section_view.js";
 import { chip } from "./words.js";
 
 const TIMES = ["scheduled_at", "started_at", "finished_at"];
@@ -29,12 +30,7 @@ export function createDrawer({ api, onClose, nameOf, showTicks }) {
     const meta = el("pre", { tabindex: "0", "aria-label": "meta", text: "Reading …" });
     const name = nameOf(tick.strategy_run_id) ?? "a strategy";
     dialog.replaceChildren(
-      el(
-        "div",
-        { class: "drawer-head" },
-        el("h2", { id: "drawer-title", text: `Tick of ${name}` }),
-        el("button", { type: "button", text: "Close", on: { click: () => dialog.close() } }),
-      ),
+      head(`Tick of ${name}`),
       el("dl", {}, rowsOf(tick)),
       el("h3", { text: "meta" }),
       meta,
@@ -57,27 +53,51 @@ export function createDrawer({ api, onClose, nameOf, showTicks }) {
   }
 
   async function readMeta(tick, meta) {
+    const { found, problem } = await read(tick);
+    if (found !== null || problem !== null) setText(meta, problem ?? JSON.stringify(found.meta ?? null, null, 2));
+  }
+
+  /** {found, problem}: the whole tick, or a sentence why not; neither once it is no longer wanted. */
+  async function read(tick) {
     const { signal } = abort;
     try {
       const { body } = await api.get("/api/runner/tick-runs", { params: queryOf(tick), signal });
-      const found = body.tickRuns.find((one) => one.id === tick.id);
-      setText(meta, found === undefined ? "This tick is not there any more." : JSON.stringify(found.meta ?? null, null, 2));
+      const found = body.tickRuns.find((one) => one.id === tick.id) ?? null;
+      return { found, problem: found === null ? "This tick is not there any more." : null };
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) return { found: null, problem: null };
       if (error.kind === undefined) throw error;
-      setText(meta, `It could not be read: ${error.message}`);
+      return { found: null, problem: `It could not be read: ${error.message}` };
     }
   }
 
-  return { open, close: () => dialog.open && dialog.close() };
+  /** Opens a tick of which an address knows only {id, scheduled_at}. */
+  async function find(tick) {
+    const { found, problem } = await read(tick);
+    if (found !== null) open(found);
+    if (problem === null) return;
+    dialog.replaceChildren(head("Tick"), calm(problem));
+    dialog.showModal();
+  }
+
+  function head(title) {
+    return el(
+      "div",
+      { class: "drawer-head" },
+      el("h2", { id: "drawer-title", text: title }),
+      el("button", { type: "button", text: "Close", on: { click: () => dialog.close() } }),
+    );
+  }
+
+  return { open, find, close: () => dialog.open && dialog.close() };
 }
 
 /** There is no path for a single tick: its strategy and its moment find it. */
 function queryOf(tick) {
   const at = toDate(tick.scheduled_at).getTime();
-  const run = tick.strategy_run_id === null ? [] : [["strategy_run_id", tick.strategy_run_id]];
+  const run = !tick.strategy_run_id ? [] : [["strategy_run_id", tick.strategy_run_id]];
   // A Date has milliseconds and the column microseconds: from the millisecond to the next.
-  return [...run, ["since", new Date(at).toISOString()], ["until", new Date(at + 1).toISOString()], ["limit", "50"], ["fields", "meta"]];
+  return [...run, ["since", new Date(at).toISOString()], ["until", new Date(at + 1).toISOString()], ["limit", "500"], ["fields", "meta"]];
 }
 
 function rowsOf(tick) {

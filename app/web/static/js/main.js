@@ -1,7 +1,7 @@
 // Where the page's parts meet: who is signed in, what is read when, and which part shows what.
 
 import { readAddress, writeAddress } from "./address.js";
-import { createApi } from "./api.js";
+import { RUNS, SCHEMA, SCHEMA_ANEW, statusOf } from "./api.js";
 import { createChartView } from "./chart.js";
 import { byId, el } from "./dom.js";
 import { createDrawer } from "./drawer.js";
@@ -10,10 +10,11 @@ import { createFindingsView } from "./findings.js";
 import { createFixView } from "./fix.js";
 import { clock } from "./format.js";
 import { showNothingInTab } from "./icon_in_tab.js";
+import { api, session, supabase } from "./reader.js";
 import { Section, createRefresher } from "./refresher.js";
-import { MOST_RUNS, createRunsView, labelOf } from "./runs.js";
+import { createRunsView, labelOf } from "./runs.js";
 import { createSchemaView } from "./schema.js";
-import { SignInError, createSession } from "./session.js";
+import { SignInError } from "./session.js";
 import { createSignIn } from "./sign_in.js";
 import { createStrips } from "./strips.js";
 import { createTicksView } from "./ticks.js";
@@ -25,26 +26,23 @@ const SCHEMA_SECONDS = 30; // a schema changes by hand: it need not be read ever
 let address = readAddress();
 let signedOut = false; // the session ended, and the page stays as it was
 
-const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
-const supabase = meta("supabase-url") === "" ? null : { url: meta("supabase-url"), key: meta("supabase-anon-key") };
-const session = createSession({ supabase, onEnded: end });
-const api = createApi(session);
+session.onEnded = end;
 const interval = () => address.refresh || 5;
 
+const asOf = (body) => body.asOf;
 const sections = {
-  status: new Section("status", ({ signal }) =>
-    api.get("/api/runner/status", { params: [["window", address.window]], signal, at: (body) => body.asOf }),
-  ),
-  runs: new Section("runs", ({ signal }) =>
-    api.get("/api/runner/runs", { params: [["limit", String(MOST_RUNS)]], signal, at: (body) => body.asOf }),
-  ),
+  status: new Section("status", ({ signal }) => ask(statusOf(address.window), { signal, at: asOf })),
+  runs: new Section("runs", ({ signal }) => ask(RUNS, { signal, at: asOf })),
   schema: new Section(
     "schema",
-    ({ signal, fresh }) =>
-      api.get("/api/runner/schema", { params: fresh ? [["refresh", "true"]] : [], signal, at: (body) => body.checkedAt }),
+    ({ signal, fresh }) => ask(fresh ? SCHEMA_ANEW : SCHEMA, { signal, at: (body) => body.checkedAt }),
     { least: SCHEMA_SECONDS },
   ),
 };
+
+function ask([path, params], options) {
+  return api.get(path, { params, ...options });
+}
 
 const refresher = createRefresher({
   sections: Object.values(sections),
@@ -148,11 +146,11 @@ function nameOf(id) {
 
 function openTick(tick) {
   drawer.open(tick);
-  writeTick(tick.id);
+  writeTick({ id: tick.id, scheduled_at: tick.scheduled_at });
 }
 
-function writeTick(id) {
-  address.tick = id;
+function writeTick(tick) {
+  address.tick = tick;
   writeAddress(address);
 }
 
@@ -180,15 +178,20 @@ async function enter() {
   signedOut = false;
   refresher.reset({ keep: again });
   for (const reason of ["signed-out", "denied"]) refresher.reasons.delete(reason);
-  await refresher.now({ everything: true });
+  const read = refresher.now({ everything: true });
+  // Of a token that was accepted before, nothing waits for that it still is.
+  const ticksToo = !again && !byId("content").hidden;
+  if (ticksToo) views.ticks.start(address.filters);
+  await read;
   if (signedOut) return whyEnded();
   if (refresher.reasons.has("denied")) return null;
   signIn.hide();
   byId("denied").hidden = true;
   byId("content").hidden = byId("controls").hidden = false;
   for (const view of Object.values(views)) view.draw();
+  if (address.tick !== null) drawer.find(address.tick);
   if (again) views.ticks.wake();
-  else views.ticks.start(address.filters);
+  else if (!ticksToo) views.ticks.start(address.filters);
   second();
   return null;
 }

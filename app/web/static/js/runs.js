@@ -7,7 +7,6 @@ import { drawStrip, drawnSlots, stripEnds, stripImage, stripLabel, stripLegend }
 import { setChip } from "./words.js";
 
 const FEW_RUNS = 30; // rows at first: the worst of them
-export const MOST_RUNS = 500;
 
 /** The one word for a run: on time is not yet fine, if what comes on time is an error. Pure. */
 export function runState(run) {

@@ -7,10 +7,10 @@ const RENEW_BEFORE_SECONDS = 60;
 export class SignInError extends Error {}
 
 /**
- * `supabase`: {url, key}, or null where only a pasted token signs in. `onRenewed` and `onEnded` tell of what happens by
- * itself: a token was replaced before its end, or could not be.
+ * `supabase`: {url, key}, or null where only a pasted token signs in. `onEnded` of what this gives is called when a token
+ * could not be replaced before its end.
  */
-export function createSession({ supabase, onEnded, storage = sessionStorage }) {
+export function createSession({ supabase, storage = sessionStorage }) {
   let held = restore(storage);
   let timer = 0;
   let renewing = null;
@@ -39,7 +39,7 @@ export function createSession({ supabase, onEnded, storage = sessionStorage }) {
       .then(() => true)
       .catch((error) => {
         // Out of reach is not refused: the token may have a minute left, and the next request tries again.
-        if (error instanceof SignInError) onEnded();
+        if (error instanceof SignInError) session.onEnded();
         else timer = setTimeout(renew, 10_000);
         return false;
       })
@@ -62,7 +62,8 @@ export function createSession({ supabase, onEnded, storage = sessionStorage }) {
   }
 
   schedule();
-  return {
+  const session = {
+    onEnded: () => {},
     get token() {
       return held?.token ?? null;
     },
@@ -100,6 +101,7 @@ export function createSession({ supabase, onEnded, storage = sessionStorage }) {
       }).catch(() => {});
     },
   };
+  return session;
 }
 
 function restore(storage) {

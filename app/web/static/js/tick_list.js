@@ -1,11 +1,12 @@
 // Ticks page by page, as far back as was asked for, and the new ones beside them. Knows no elements.
 
-const PAGE = 50;
+import { PAGE } from "./api.js";
+
 const MOST_KEPT = 2000;
 const MOST_WAITING = 500;
 
 /**
- * `load(params, signal)` reads one page. One request looks at a day at most, so with a rare filter a page may be short
+ * `load(filters, cursor, signal)` reads one page. One request looks at a day at most, so with a rare filter a page may be short
  * or empty and yet not the last: `older()` goes on by itself until it has a page's worth, the end, or `stop()`.
  */
 export function createTickList({ load, onChange }) {
@@ -40,8 +41,7 @@ export function createTickList({ load, onChange }) {
     const wanted = list.rows.length + PAGE;
     try {
       for (let more = true; more && !signal.aborted; ) {
-        const cursor = list.cursor === null ? [] : [["cursor", list.cursor]];
-        const { body } = await load([...filters, ["limit", String(PAGE)], ...cursor], signal);
+        const { body } = await load(filters, list.cursor, signal);
         if (signal.aborted) return;
         list.rows.push(...fresh(body.tickRuns));
         Object.assign(list, { cursor: body.nextCursor, scannedTo: body.scannedTo, known: true, hint: body.hint ?? null });
@@ -82,7 +82,7 @@ export function createTickList({ load, onChange }) {
       if (list.busy || !list.known) return list.known ? undefined : start(filters);
       const { signal } = abort;
       try {
-        const { body } = await load([...filters, ["limit", String(PAGE)]], signal);
+        const { body } = await load(filters, null, signal);
         if (signal.aborted) return;
         list.error = null;
         body.tickRuns.forEach((row) => add(row, { quiet: true }));

@@ -1,6 +1,6 @@
 // The newest ticks as a table: filters that are in the address, pages further back, new ones as they are written.
 
-import { SIGNED_OUT } from "./api.js";
+import { SIGNED_OUT, ticksOf } from "./api.js";
 import { byId, el, keyed, setText } from "./dom.js";
 import { createFilters } from "./filters.js";
 import { count, latency, moment, shortId, toDate } from "./format.js";
@@ -36,7 +36,10 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
   let streamState = "connecting";
   let wanted = null;
   const ticks = createTickList({
-    load: (params, signal) => api.get("/api/runner/tick-runs", { params, signal }),
+    load: (filters, cursor, signal) => {
+      const [path, params] = ticksOf(filters, cursor);
+      return api.get(path, { params, signal });
+    },
     onChange: (list) => {
       if (list.error?.kind === SIGNED_OUT) onSignedOut(list.error.token);
       // A burst of ticks is drawn once.
@@ -165,7 +168,6 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
     refresh() {
       if (streamState === "unavailable" || ticks.list.error !== null) ticks.renew();
     },
-    find: (id) => ticks.list.rows.find((tick) => tick.id === id) ?? null,
     clear() {
       rest();
       rows.replaceChildren();
