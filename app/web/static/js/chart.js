@@ -42,7 +42,6 @@ export function createChartView({ status, showTicks, onZoom }) {
     drawn = status.data;
     setText(byId("chart-title"), `Ticks, ${WINDOWS[status.data.window] ?? status.data.window}`);
     if (status.data.series === null) {
-      body.dataset.shows = "message";
       return body.replaceChildren(calm("The series could not be read.", status.data.sections?.series?.error ?? null));
     }
     if (figure.parentNode !== body) body.replaceChildren(figure);
@@ -63,7 +62,8 @@ export function createChartView({ status, showTicks, onZoom }) {
     const sums = STATUSES.map((name) => `${count(seen.reduce((sum, bucket) => sum + bucket[name], 0))} ${name}`);
     const worst = Math.max(0, ...seen.map((bucket) => bucket.p95 ?? 0));
     const words = `${span(from, to)} UTC, ${bucketWords(data.width)} a bar: ${sums.join(", ")}; highest p95 ${worst ? latency(worst) : "–"}.`;
-    setText(caption, `${words} Drag to zoom; click a bar to list its ticks.`);
+    const none = seen.every((bucket) => totalOf(bucket) === 0);
+    setText(caption, none ? `${span(from, to)} UTC: no ticks.` : `${words} Drag to zoom; click a bar to list its ticks.`);
     holder.setAttribute("aria-label", `Chart of ticks by status, and of p95 latency. Arrow keys read bar by bar, Enter lists its ticks, plus and minus zoom.`);
   }
 

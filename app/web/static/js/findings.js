@@ -80,10 +80,13 @@ export function createFindingsView({ schema, status, showTicks, showCheck }) {
   sort.addEventListener("click", () => ((shown = []), draw(), list.querySelector("a, button")?.focus()));
   actions.append(sort);
   let shown = [];
+  let settled = false; // both reports were shown: from then on rows keep their places
   let all = false;
 
   function draw() {
     const asked = findingsOf(schema.data, status.data);
+    if (!settled) shown = [];
+    settled = schema.data !== null && status.data !== null;
     setText(byId("findings-count"), schema.data || status.data ? String(asked.length) : "");
     const { items, changed } = steady(asked, (finding) => finding.key, shown);
     shown = items.map((finding) => finding.key);
@@ -145,5 +148,5 @@ export function createFindingsView({ schema, status, showTicks, showCheck }) {
     }
   }
 
-  return { draw, clear: () => ((shown = []), (all = false), body.replaceChildren()) };
+  return { draw, clear: () => ((settled = all = false), body.replaceChildren()) };
 }

@@ -66,7 +66,6 @@ export function createRunsView({ runs, status, showTicks }) {
     const { data } = runs;
     if (data.runs === null) {
       clearHead();
-      body.dataset.shows = "message";
       return body.replaceChildren(calm("Runs could not be judged.", "The findings say what could not be read."));
     }
     const total = data.total ?? data.runs.length;
@@ -76,7 +75,6 @@ export function createRunsView({ runs, status, showTicks }) {
     setText(all, every ? `Show ${FEW_RUNS}` : `Show all ${count(data.runs.length)}`);
     if (data.runs.length === 0) {
       sort.hidden = true;
-      body.dataset.shows = "message";
       return body.replaceChildren(calm("No strategy is active.", "Runs appear here once one is activated."));
     }
     const { items, changed } = steady(data.runs, (run) => run.strategy_run_id, shown);

@@ -1,4 +1,4 @@
-// The schema: what is expected beside what is there, table by table. What failed is open, what passed is one click away.
+// The schema: what is expected beside what is there, table by table. What failed is in sight, what passed a click away.
 
 import { byId, el, keyed, setText } from "./dom.js";
 import { ago, clock, plural, toDate } from "./format.js";
@@ -69,6 +69,7 @@ export function createSchemaView({ schema, refresh, fixView }) {
 
   function createGroup({ name }) {
     const rows = el("tbody", { role: "rowgroup" });
+    const rest = el("button", { type: "button", class: "more" });
     const tallies = el("span", { class: "tallies" });
     const heads = ["Outcome", "Check", "Expected", "Actual"];
     const group = el(
@@ -81,8 +82,15 @@ export function createSchemaView({ schema, refresh, fixView }) {
         el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads.map((text) => el("th", { role: "columnheader", scope: "col", text })))),
         rows,
       ),
+      rest,
     );
-    group.__parts = { rows, tallies };
+    group.__parts = { rows, tallies, rest };
+    group.__all = false;
+    rest.addEventListener("click", () => {
+      group.__all = true;
+      fillGroup(group);
+      group.querySelector("summary").focus();
+    });
     group.__fresh = true;
     // Rows are made when they are first seen: a hundred checks that pass are nobody's first look.
     group.addEventListener("toggle", () => fillGroup(group));
@@ -107,7 +115,14 @@ export function createSchemaView({ schema, refresh, fixView }) {
   }
 
   function fillGroup(group) {
-    if (group.open) keyed(group.__parts.rows, group.__group.checks, (check) => check.key, createCheck, updateCheck);
+    if (!group.open) return;
+    const { rows, rest } = group.__parts;
+    const { checks } = group.__group;
+    const wrong = checks.filter((check) => !["skipped", "pass"].includes(labelOfCheck(check)));
+    const shown = group.__all || wrong.length === 0 ? checks : wrong;
+    rest.hidden = shown.length === checks.length;
+    setText(rest, `Show the other ${plural(checks.length - shown.length, "check")}`);
+    keyed(rows, shown, (check) => check.key, createCheck, updateCheck);
   }
 
   /** Opens and focuses one check, for a finding that leads to it. */
@@ -147,7 +162,7 @@ function updateCheck(row, check) {
   setText(key, check.key);
   // What passes is said by its columns; a sentence on each would bury what failed.
   setText(message, label === "pass" ? "" : check.message);
-  setText(hint, check.because ? `Depends on ${check.because}.` : (check.hint ?? ""));
+  setText(hint, check.hint ?? "");
   setText(expected, check.expected);
   setText(actual, check.actual ?? "–");
 }

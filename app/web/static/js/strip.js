@@ -54,6 +54,8 @@ export function drawStrip(image, slots, label) {
   image.__drawn = key;
   image.setAttribute("viewBox", `0 0 ${Math.max(slots.length, 1) * WIDTH} ${HEIGHT}`);
   image.setAttribute("aria-label", label);
+  // Few slots make a short strip, not a wide one.
+  image.style.maxWidth = `${slots.length * WIDTH}px`;
   image.replaceChildren(
     svg("title", { text: label }),
     ...OUTCOMES.filter((outcome) => slots.includes(outcome)).map((outcome) => {

@@ -76,7 +76,8 @@ function titleOf(level, schema, status) {
   const word = LOOKS[level][2];
   if (level === "ok") {
     const warnings = schema.data.summary.warning;
-    return warnings > 0 ? `${word}, with ${plural(warnings, "warning")} on the schema` : word;
+    const idle = status.data.activeStrategies === 0 ? ", and no strategy is active" : "";
+    return warnings > 0 ? `${word}, with ${plural(warnings, "warning")} on the schema${idle}` : word + idle;
   }
   const parts = (status.data?.reasons ?? [])
     .filter((reason) => level === "unknown" || reason.severity !== "unknown")
@@ -100,9 +101,10 @@ function whyOf(level, schema, status, now) {
   const failed =
     schema.data?.checks.find((check) => check.outcome === "fail" && check.severity === "error") ??
     (schema.data?.conformant === null ? schema.data.checks.find((check) => check.outcome === "unknown") : undefined);
-  const sentences = [reason?.summary, failed?.message, schema.data === null && schema.error?.message];
-  if (status.data === null) sentences.push(status.error?.message);
-  return [...new Set(sentences.filter(Boolean))].join(" ");
+  const ofBoth = [reason?.summary ?? status.error?.message, failed?.message ?? (schema.data === null && schema.error?.message)];
+  if (level === "drift") ofBoth.reverse();
+  const sentences = ofBoth.filter(Boolean).map((text) => (/[.!?]$/.test(text) ? text : `${text}.`));
+  return [...new Set(sentences)].join(" ");
 }
 
 /** "All well" is worth what was looked at, and when. */
