@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
+import jwt
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright, expect
 
 from tests.api.service import Service, token
+
+expect.set_options(timeout=10_000)
 
 STORED_AS = "runner-diagnostics.session"
 AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
@@ -71,7 +74,8 @@ class Reader:
     async def open(self, query: str = "", *, credential: str | None = None) -> None:
         """Open the page, signed in if there is a token."""
         if credential is not None:
-            session = json.dumps({"token": credential, "refreshToken": None, "expiresAt": None})
+            end = jwt.decode(credential, options={"verify_signature": False})["exp"]
+            session = json.dumps({"token": credential, "refreshToken": None, "expiresAt": end})
             script = f"if (!sessionStorage.length) sessionStorage.setItem({json.dumps(STORED_AS)}, {json.dumps(session)});"
             await self.page.add_init_script(script)
         await self.page.goto(f"{self.service.url}/{query}")
@@ -83,8 +87,12 @@ class Reader:
 
     async def verdict(self, title: str, *, level: str | None = None) -> None:
         """Wait until the verdict is read, and says this."""
-        of_level = f'[data-level="{level}"]' if level else ':not([data-level="loading"])'
+        of_level = f'[data-level="{level}"]' if level else '[data-level]:not([data-level="loading"])'
         await expect(self.find(f"#verdict{of_level} .verdict-title")).to_contain_text(title)
+
+    async def refresh(self) -> None:
+        """Let the page read again now, as it does when the network comes back, and not with its next turn."""
+        await self.page.evaluate("dispatchEvent(new Event('online'))")
 
     async def paste(self, credential: str) -> None:
         await self.page.get_by_label("An admin's access token").fill(credential)

@@ -216,6 +216,7 @@ function end() {
 function whyEnded() {
   const end = session.expiresAt;
   if (end !== null && end * 1000 < Date.now()) return `The session ended at ${clock(new Date(end * 1000))} UTC. Sign in again to go on.`;
+  if (session.canRenew()) return "The session was ended. Sign in again to go on.";
   return "The token is not accepted: it is not valid here, or no longer.";
 }
 
@@ -275,6 +276,7 @@ byId("refresh").addEventListener("change", (event) => setRefresh(Number(event.ta
 byId("sign-out").addEventListener("click", leave);
 addEventListener("popstate", () => apply(readAddress()));
 addEventListener("online", () => refresher.retry());
+addEventListener("offline", () => refresher.retry());
 document.addEventListener("visibilitychange", () => (document.hidden ? rest("hidden") : wake("hidden")));
 setInterval(second, 1000);
 

@@ -106,7 +106,7 @@ export function createRefresher({ sections, interval, onChange, onRound, onSigne
       if (!reasons.delete(reason)) return;
       if (reasons.size === 0) readAll();
     },
-    /** A connection that came back is used at once, unless refreshing rests. */
+    /** A connection that came or went is tried at once, unless refreshing rests. */
     retry() {
       if (reasons.size === 0) readAll();
     },

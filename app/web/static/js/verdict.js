@@ -1,7 +1,7 @@
 // One verdict of two reports, and why. Pure: values in, words out. A report that is missing, old or torn never makes it
 // green: what is not known is said to be unknown.
 
-import { ago, clock, count, duration, plural, toDate } from "./format.js";
+import { clock, count, duration, plural, toDate } from "./format.js";
 
 const RANKS = ["ok", "unknown", "drift", "degraded", "down"];
 
@@ -47,16 +47,25 @@ export function judge(schema, status, { staleSeconds, cut = false, now = perform
   if (both.some((section) => section.data === null && section.error === null)) {
     return { level: "loading", title: "Reading the schema and the runner's status …", why: "", asOf: null };
   }
+  const isOld = (section) => cut || section.error !== null || section.age(now) > Math.max(staleSeconds, section.leastSeconds * 2);
+  const old = both.filter((section) => section.data !== null && isOld(section));
+  if (old.length === 0) return found(schema, status, now);
+  // What is known to be wrong now stays wrong, whatever cannot be read beside it.
+  const fresh = found(...both.map((section) => (old.includes(section) ? unread(section) : section)), now);
+  if (RANKS.indexOf(fresh.level) > RANKS.indexOf("unknown")) return fresh;
+  return outdated(found(schema, status, now), unread(old.find((section) => section.error !== null) ?? old[0]).error.message);
+}
+
+function found(schema, status, now) {
   const level = worst([levelOfSchema(schema), levelOfStatus(status)]);
-  const ages = both.map((section) => section.age(now)).filter((age) => age !== null);
+  const ages = [schema, status].map((section) => section.age(now)).filter((age) => age !== null);
   const asOf = ages.length > 0 ? Math.max(...ages) : null;
-  const found = { level, title: titleOf(level, schema, status), why: whyOf(level, schema, status, now), asOf };
-  const limit = (section) => Math.max(staleSeconds, section.leastSeconds * 2);
-  const known = both.filter((section) => section.data !== null);
-  const failing = known.find((section) => section.error !== null);
-  const old = known.some((section) => section.age(now) > limit(section));
-  if (known.length === 0 || !(cut || failing || old)) return found;
-  return outdated(found, failing?.error.message ?? "Nothing newer was read.");
+  return { level, title: titleOf(level, schema, status), why: whyOf(level, schema, status), asOf };
+}
+
+/** A section as if nothing had ever been read of it. */
+function unread({ error }) {
+  return { data: null, error: error ?? { message: "Nothing newer was read." }, age: () => null };
 }
 
 function worst(levels) {
@@ -95,8 +104,8 @@ function driftIn(schema) {
   return `${plural(schema.summary.fail, "check")} of the schema failed`;
 }
 
-function whyOf(level, schema, status, now) {
-  if (level === "ok") return whatWasChecked(schema, status, now);
+function whyOf(level, schema, status) {
+  if (level === "ok") return whatWasChecked(schema, status);
   const reason = status.data?.reasons?.find((one) => one.severity === status.data.verdict);
   const failed =
     schema.data?.checks.find((check) => check.outcome === "fail" && check.severity === "error") ??
@@ -108,14 +117,14 @@ function whyOf(level, schema, status, now) {
 }
 
 /** "All well" is worth what was looked at, and when. */
-function whatWasChecked(schema, status, now) {
+function whatWasChecked(schema, status) {
   const checked = clock(toDate(schema.data.checkedAt));
   const { summary } = schema.data;
   const { active } = status.data.runs;
   const total = status.data.activeStrategies;
   const last = toDate(status.data.lastRunAt);
   const asOf = toDate(status.data.asOf);
-  const parts = [`${plural(summary.pass, "check")} of the schema passed at ${checked} UTC (${ago(schema.age(now))}).`];
+  const parts = [`${plural(summary.pass, "check")} of the schema passed at ${checked} UTC.`];
   if (total === 0) parts.push("No strategy is active, so there is nothing to be late.");
   else parts.push(`${count(active?.onTime)} of ${many(total, "strategy is", "strategies are")} on time.`);
   if (last === null) parts.push("No tick was ever recorded.");
@@ -124,11 +133,11 @@ function whatWasChecked(schema, status, now) {
 }
 
 /** Stale green is the worst fault a page like this can have: old findings keep their words, but not their colour. */
-function outdated(found, reason) {
+function outdated(last, reason) {
   return {
-    ...found,
+    ...last,
     level: "unknown",
-    title: `Unknown now. ${ago(found.asOf).replace(/^./, (first) => first.toUpperCase())}: ${found.title}`,
-    why: `${reason} ${found.why}`,
+    title: `Unknown now. Last known: ${last.title}`,
+    why: `${reason} ${last.why}`,
   };
 }

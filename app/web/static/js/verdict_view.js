@@ -25,18 +25,12 @@ export function createVerdictView({ schema, status, interval, isCut }) {
       mark.replaceChildren(icon(glyph));
       shown = found.level;
     }
-    if (stable(title.textContent) !== stable(found.title)) setText(title, found.title);
-    if (holder.dataset.why !== stable(found.why)) setText(why, found.why);
-    holder.dataset.why = stable(found.why);
+    setText(title, found.title);
+    setText(why, found.why);
     setText(asOf, found.asOf === null ? "" : `as of ${ago(found.asOf)}`);
     showInTab(tone, glyph, word);
     return found;
   }
 
   return { draw, clear: () => ((shown = null), delete holder.dataset.level) };
-}
-
-/** A sentence without its ages: they alone are no news. */
-function stable(text) {
-  return text.replace(/\d+ (s|min|h|d)\b/g, "");
 }
