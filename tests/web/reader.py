@@ -24,7 +24,9 @@ AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
 AXE_OPTIONS = {"resultTypes": ["violations"]}
 WATCH = """
 globalThis.__refused = [];
-addEventListener("securitypolicyviolation", (event) => __refused.push(`${event.violatedDirective} ${event.blockedURI}`));
+addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+  __refused.push(`${violatedDirective} ${blockedURI}`);
+});
 """
 
 
@@ -76,7 +78,9 @@ class Reader:
         if credential is not None:
             end = jwt.decode(credential, options={"verify_signature": False})["exp"]
             session = json.dumps({"token": credential, "refreshToken": None, "expiresAt": end})
-            script = f"if (!sessionStorage.length) sessionStorage.setItem({json.dumps(STORED_AS)}, {json.dumps(session)});"
+            script = (
+                f"if (!sessionStorage.length) sessionStorage.setItem({json.dumps(STORED_AS)}, {json.dumps(session)});"
+            )
             await self.page.add_init_script(script)
         await self.page.goto(f"{self.service.url}/{query}")
 
@@ -126,7 +130,11 @@ class Reader:
 @asynccontextmanager
 async def reading(browser: Browser, service: Service, **options: Any) -> AsyncIterator[Reader]:  # noqa: ANN401 - Playwright's
     """A new reader, with nothing remembered. Whatever they do, the page must not raise, warn or be refused anything."""
-    given = {"viewport": {"width": 1280, "height": 900}, "permissions": ["clipboard-read", "clipboard-write"], **options}
+    given = {
+        "viewport": {"width": 1280, "height": 900},
+        "permissions": ["clipboard-read", "clipboard-write"],
+        **options,
+    }
     context = await browser.new_context(**given)
     try:
         page = await context.new_page()

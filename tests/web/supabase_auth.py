@@ -13,12 +13,12 @@ from app.demo.server import HOST
 from tests.api.service import token
 
 KEY = "an-anon-key-for-tests"
-PASSWORD = "correct horse"  # noqa: S105 - of nobody
+PASSWORD = "correct horse"
 
 
 @dataclass
 class SupabaseAuth:
-    """`lasts`: seconds of the tokens it hands out, one after the other, the last one again and again. `asked`: grants."""
+    """`lasts`: seconds of the tokens it hands out, in turn, and the last one again and again. `asked`: for what."""
 
     lasts: list[float]
     url: str = ""

@@ -126,13 +126,15 @@ async def test_a_lost_connection_dims_what_is_there_and_ends_by_itself(browser: 
 
 
 async def test_an_answer_that_is_old_is_never_green(browser: Browser, project: Project) -> None:
-    """Ages are by the service's clock; here the database's time stands still, as on a server whose clock was set back."""
+    """Ages are by the service's clock; here the database's is an hour behind it."""
 
     async def of_an_hour_ago(route: Route) -> None:
         answer = await route.fetch()
         body = await answer.json()
         hour = int(body["asOf"][11:13])
-        await route.fulfill(response=answer, json={**body, "asOf": body["asOf"].replace(f"T{hour:02}", f"T{(hour - 1) % 24:02}")})
+        await route.fulfill(
+            response=answer, json={**body, "asOf": body["asOf"].replace(f"T{hour:02}", f"T{(hour - 1) % 24:02}")}
+        )
 
     with serving_project(project) as service:
         async with reading(browser, service) as reader:
@@ -153,7 +155,9 @@ async def test_a_pause_pauses_and_the_verdict_grows_old_in_it(browser: Browser, 
             reader.page.on("request", lambda request: asked.append(request.url))
             await reader.page.clock.run_for(25_000)
             await expect(reader.find(".verdict-as-of")).to_have_text(re.compile(r"as of 2\d s ago"))
-            await reader.page.evaluate("dispatchEvent(new Event('online')); document.dispatchEvent(new Event('visibilitychange'))")
+            await reader.page.evaluate(
+                "dispatchEvent(new Event('online')); document.dispatchEvent(new Event('visibilitychange'))"
+            )
             await reader.page.clock.run_for(50_000)
             await reader.verdict("Unknown now. Last known: All well", level="unknown")
             assert asked == []
@@ -230,7 +234,10 @@ async def test_with_supabase_a_password_signs_in_and_the_token_is_renewed_before
                 async with reader.page.expect_response(lambda answer: "/status" in answer.url) as asking:
                     pass
                 used = (await (await asking.value).request.all_headers())["authorization"]
-                assert jwt.decode(used.removeprefix("Bearer "), options={"verify_signature": False})["exp"] > time.time() + 600
+                assert (
+                    jwt.decode(used.removeprefix("Bearer "), options={"verify_signature": False})["exp"]
+                    > time.time() + 600
+                )
                 assert auth.asked == ["password", "password", "refresh_token"]
                 await expect(reader.find("#sign-in")).to_be_hidden()
 
