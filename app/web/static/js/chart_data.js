@@ -3,19 +3,23 @@
 import { toDate } from "./format.js";
 
 export const STATUSES = ["ok", "skipped", "blocked", "error"];
+const LEAST_SHARE = 0.02; // of the highest bar: one error among two hundred ticks must be seen, too
 
 /**
  * {times, width, stacks, p95, buckets}: `times` are the middles of the buckets in seconds, so that a bar covers what it
  * counts; `width` is a bucket's, in seconds. `stacks` are sums from the ground, the highest first, as they are painted
- * over each other; a part that is 0 is null, so that no hairline is drawn for it.
+ * over each other; a part that is 0 is null, so that no hairline is drawn for it, and one that would be thinner than a
+ * line is drawn as one. Numbers are told from `buckets`.
  */
 export function chartData(series) {
   const starts = series.map((bucket) => toDate(bucket.at).getTime() / 1000);
   const width = starts.length > 1 ? Math.min(...starts.slice(1).map((at, index) => at - starts[index])) : 60;
+  const least = Math.max(0, ...series.map(totalOf)) * LEAST_SHARE;
+  const height = (bucket, status) => (bucket[status] > 0 ? Math.max(bucket[status], least) : 0);
   const stacks = STATUSES.map((status, place) =>
     series.map((bucket) => {
       if (!bucket[status]) return null;
-      return STATUSES.slice(0, place + 1).reduce((sum, one) => sum + bucket[one], 0);
+      return STATUSES.slice(0, place + 1).reduce((sum, one) => sum + height(bucket, one), 0);
     }),
   ).reverse();
   return {

@@ -4,7 +4,7 @@ import { latency, minute, moment } from "./format.js";
 import { STATUSES, fullRange } from "./chart_data.js";
 
 const AXIS_WIDTH = 56;
-const PADDING = [8, 8, 0, 0]; // the same on both, or the panels would not line up
+const PADDING = [8, 20, 0, 0]; // the same on both, or the panels would not line up
 const HEIGHTS = { ticks: 176, p95: 112 };
 const LEAST_FOR_GAPS = 6; // pixels a bucket: below, separators would eat the bars
 
