@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.web.routes import POLICY
-from tests.api.service import Service, serving_project
+from tests.api.service import Service, claimed, serving_project
 from tests.databases import Project
 
 KEY = "an-anon-key-<\"&'>"
@@ -55,3 +55,14 @@ def test_every_file_the_shell_names_is_served_whole_and_from_here(service: Servi
 )
 def test_what_is_no_file_of_the_page_is_not_found(service: Service, path: str) -> None:
     assert service.get(f"/{path}").status_code == 404
+
+
+def test_reports_come_compressed_to_those_who_take_it(project: Project) -> None:
+    """A page that reads every few seconds is sent a tenth; curl gets what it always got."""
+    with serving_project(project, report_cache_ms=60_000) as service:
+        plain = service.get("/api/runner/schema", claimed(), headers={"Accept-Encoding": "identity"})
+        packed = service.get("/api/runner/schema", claimed(), headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.json()["checks"] == plain.json()["checks"]
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 4
