@@ -1,0 +1,219 @@
+"""What happens to the service when something happens to its database: each fault is made for real, with the answer
+while it lasts and the recovery after it. The service is one process that is never restarted.
+
+Every request goes through `ServiceProcess.get`, which fails when it takes longer than promised, probes 1.5 s.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from app.demo.server import HOST, EmbeddedPostgres
+from tests.api.process import (
+    PATH,
+    RECOVERY_SECONDS,
+    ServiceProcess,
+    assert_tells_nothing,
+    eventually,
+    out_of_reach,
+    serving_process,
+)
+from tests.api.service import PROBE, token
+from tests.databases import NEWEST, SECRET, Project, running_cluster
+from tests.proxy import Proxy
+from tests.standby import Standby
+
+# After what time a probe that is asked again and again tells of a fault: the memory of the last answer, and its own.
+PROBE_SECONDS = 3
+# The pool's, and the probe's.
+MOST_SESSIONS = 9
+
+
+@pytest.fixture(scope="module")
+def primary() -> Iterator[EmbeddedPostgres]:
+    """A cluster that may be stopped: no other test uses it."""
+    with running_cluster(NEWEST) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def proxy(primary: EmbeddedPostgres) -> Iterator[Proxy]:
+    with Proxy(primary.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def process(
+    primary: EmbeddedPostgres, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceProcess]:
+    url = through(proxy, primary)
+    with serving_process(ServiceProcess(tmp_path_factory.mktemp("service"), url)) as process:
+        yield process
+
+
+@pytest.fixture
+def service(process: ServiceProcess, primary: EmbeddedPostgres, proxy: Proxy) -> Iterator[ServiceProcess]:
+    """A service in good health, found in good health again, whose log told nothing of its secrets meanwhile."""
+    assert process.whole()
+    yield process
+    proxy.flow()
+    eventually(process.whole, within=RECOVERY_SECONDS)
+    assert_tells_nothing(process.log, primary.password, SECRET, PROBE)
+
+
+def through(proxy: Proxy, cluster: EmbeddedPostgres) -> str:
+    return Project(cluster, "documented").url().replace(f":{cluster.port}/", f":{proxy.port}/")
+
+
+def execute(cluster: EmbeddedPostgres, *statements: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(cluster.url(database="documented"))
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run())
+
+
+def sessions(cluster: EmbeddedPostgres) -> int:
+    """Those the service has open, as the database counts them."""
+    query = "select count(*) from pg_stat_activity where usename = 'runner_diagnostics'"
+
+    async def count() -> int:
+        connection = await asyncpg.connect(cluster.url())
+        try:
+            return int(await connection.fetchval(query))
+        finally:
+            await connection.close()
+
+    return asyncio.run(count())
+
+
+def test_a_database_that_is_stopped_and_started(service: ServiceProcess, primary: EmbeddedPostgres) -> None:
+    primary.stop()
+    try:
+        eventually(service.sick, within=PROBE_SECONDS)
+        assert out_of_reach(service.report())
+        # Nor can it be told whether this one is an admin: neither a 401 nor a 403.
+        assert out_of_reach(service.report(token(sub=str(uuid4()))))
+    finally:
+        primary.start()
+    eventually(service.whole, within=RECOVERY_SECONDS)
+
+
+def test_a_database_that_is_restarted_between_two_requests(service: ServiceProcess, primary: EmbeddedPostgres) -> None:
+    """Every connection of the pool is dead, and none of them is noticed before it is used."""
+    primary.stop()
+    primary.start()
+    # One request may find a dead connection; a second one finds none.
+    answers = [service.report() for _ in range(10)]
+    assert [answer.status_code for answer in answers[1:]] == [200] * 9
+    assert answers[0].status_code == 200 or out_of_reach(answers[0])
+
+
+def test_a_database_that_accepts_and_never_answers(service: ServiceProcess, proxy: Proxy) -> None:
+    proxy.stall()
+    eventually(service.sick, within=PROBE_SECONDS)
+    assert out_of_reach(service.report(), "database_timeout")
+    assert out_of_reach(service.report(token(sub=str(uuid4()))), "database_timeout")
+    proxy.cut()
+    # Neither are new connections answered.
+    assert out_of_reach(service.report(), "database_timeout")
+    assert service.sick()
+
+
+def test_many_callers_of_a_database_that_hangs_are_all_answered_and_leave_nothing_behind(
+    service: ServiceProcess, proxy: Proxy, primary: EmbeddedPostgres
+) -> None:
+    before = descriptors(service)
+    proxy.stall()
+    with ThreadPoolExecutor(30) as callers:
+        answers = [callers.submit(service.report, token(sub=str(uuid4()))) for _ in range(30)]
+        eventually(service.sick, within=PROBE_SECONDS)
+        assert all(out_of_reach(answer.result(), "database_timeout") for answer in answers)
+    proxy.flow()
+    eventually(service.whole, within=RECOVERY_SECONDS)
+    eventually(lambda: descriptors(service) <= before + MOST_SESSIONS, within=RECOVERY_SECONDS)
+    assert sessions(primary) <= MOST_SESSIONS
+
+
+def test_a_database_that_is_slow_costs_reports_and_no_probe(service: ServiceProcess, proxy: Proxy) -> None:
+    proxy.delay = 0.15
+    assert out_of_reach(service.report(), "database_timeout")
+    assert service.healthy()
+
+
+@pytest.mark.parametrize("words", [b"BEGIN", b"with recursive", b"jsonb_populate_record", b"ROLLBACK"])
+def test_a_network_that_is_cut_in_the_middle_of_a_query(service: ServiceProcess, proxy: Proxy, words: bytes) -> None:
+    proxy.when(words, proxy.cut)
+    answer = service.report()
+    assert proxy.sprung()
+    assert out_of_reach(answer)
+    assert service.conforms()
+
+
+def test_a_network_that_lets_nobody_through(service: ServiceProcess, proxy: Proxy) -> None:
+    proxy.refuses = True
+    proxy.cut()
+    eventually(service.sick, within=PROBE_SECONDS)
+    assert out_of_reach(service.report())
+
+
+def test_a_database_out_of_connections(service: ServiceProcess, primary: EmbeddedPostgres) -> None:
+    execute(
+        primary,
+        "alter database documented connection limit 0",
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'runner_diagnostics'",
+    )
+    try:
+        eventually(service.sick, within=PROBE_SECONDS)
+        answer = service.report()
+        assert out_of_reach(answer)
+        assert "no connection left" in answer.json()["detail"]
+    finally:
+        execute(primary, "alter database documented connection limit -1")
+
+
+def test_a_database_that_fails_over_to_its_standby(
+    service: ServiceProcess, proxy: Proxy, primary: EmbeddedPostgres
+) -> None:
+    """A standby is read like any other; when it has taken over, what is written there is what is reported."""
+    with Standby(primary) as standby:
+        proxy.target = standby.port
+        proxy.cut()
+        eventually(service.whole, within=RECOVERY_SECONDS)
+        primary.stop()
+        try:
+            assert service.whole()
+            standby.promote()
+            eventually(service.whole, within=RECOVERY_SECONDS)
+            execute(standby, "alter table strategy_runs drop column last_run_at")
+            assert service.report().json()["conformant"] is False
+            standby.stop()
+            assert out_of_reach(service.report())
+        finally:
+            primary.start()
+            proxy.target = primary.port
+            proxy.cut()
+    eventually(service.whole, within=RECOVERY_SECONDS)
+
+
+def test_callers_that_go_away_while_they_wait(service: ServiceProcess, proxy: Proxy, primary: EmbeddedPostgres) -> None:
+    proxy.stall()
+    request = f"GET {PATH}?refresh=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {PROBE}\r\n\r\n".encode()
+    for _ in range(40):
+        with socket.create_connection((HOST, service.port)) as connection:
+            connection.sendall(request)
+    proxy.flow()
+    eventually(service.whole, within=RECOVERY_SECONDS)
+    assert sessions(primary) <= MOST_SESSIONS
+
+
+def descriptors(service: ServiceProcess) -> int:
+    return len(list(Path(f"/proc/{service.id}/fd").iterdir()))
