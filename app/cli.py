@@ -1,8 +1,10 @@
 """The command line: arguments in, exit codes out. Commands import what they need, so that `check` starts fast."""
 
 import asyncio
+import signal
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -129,6 +131,8 @@ def serve(
     settings.require_serving()
     load_contract(settings.runner_contract)
     configure_logging(settings)
+    # When it has shut down, uvicorn raises the signal once more for whoever had handled it before.
+    signal.signal(signal.SIGTERM, _leave)
     uvicorn.run(
         "app.main:app",
         factory=True,
@@ -185,6 +189,11 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the outermost edge
         # Its words are left out: nobody foresaw what they may repeat.
         fail(f"This is a fault of the program: {type(error).__name__}.")
+
+
+def _leave(_signal: int, _frame: object) -> NoReturn:
+    """To be asked to stop is no failure."""
+    sys.exit(0)
 
 
 async def _check(settings: "Settings") -> "SchemaReport":
