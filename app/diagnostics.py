@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from app.contract.check import Check, Outcome, Severity
 from app.contract.compare import compare, conformant
+from app.contract.connection import Way
 from app.contract.fix.model import NO_FIX, Fix
 from app.contract.fix.plan import plan_fix, with_hints
 from app.contract.fix.questions import questions
@@ -94,6 +95,8 @@ class Diagnostics:
         self._settings = settings
         self._contract = contract
         self._contract_facts = ContractFacts(contract.name, contract_digest(contract))
+        url = settings.database
+        self._way = Way(url.local, url.ssl_mode)
         self._database = database
         self._reader = CatalogueReader(database, settings, contract)
         self._probes = Probes(database, settings, contract)
@@ -114,6 +117,7 @@ class Diagnostics:
         checks = compare(
             self._contract,
             observation,
+            way=self._way,
             reading_role=self._settings.reading_role,
             profile_table=self._settings.profile_table,
         )
@@ -163,7 +167,7 @@ class Diagnostics:
             raise DatabaseTimeoutError("The database did not answer in time.") from error
 
     def _database_facts(self, observation: Observation | None) -> DatabaseFacts:
-        host = self._settings.database_host
+        host = self._settings.database.host or "a socket"
         if observation is None:
             role, schema = self._settings.reading_role, self._settings.database_schema
             return DatabaseFacts(host, None, None, role, schema, bypasses_row_security=None)

@@ -2,15 +2,17 @@
 
 import json
 import re
+import ssl
 from base64 import urlsafe_b64decode
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.database_url import DatabaseUrl
 from app.errors import ConfigurationError
 
 SHORTEST_SECRET = 32  # Bytes: HS256 wants a key of at least the hash's size (RFC 7518, section 3.2).
@@ -67,6 +69,8 @@ class ContractSettings(BaseSettings):
 class Settings(ContractSettings):
     """Every field is the environment variable of the same name in capitals; a keyword argument wins over both."""
 
+    database_ssl_root_cert: Path | None = None
+    # Read in the light of the one above, which must be there first.
     database_url: SecretStr
     database_role: str = "service_role"
     database_schema: str = "public"
@@ -115,25 +119,22 @@ class Settings(ContractSettings):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
+    @field_validator("database_ssl_root_cert")
+    @classmethod
+    def _root_certificate_is_one(cls, value: Path | None) -> Path | None:
+        try:
+            if value is not None:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
+        except ssl.SSLError as error:
+            raise ValueError("must name a file with a certificate in PEM") from error
+        except OSError as error:
+            raise ValueError("names a file that cannot be read") from error
+        return value
+
     @field_validator("database_url")
     @classmethod
-    def _url_can_be_parsed(cls, value: SecretStr) -> SecretStr:
-        """Only the shape is looked at, and the error says nothing of the value: any part of it may be the password."""
-        try:
-            parts = urlsplit(value.get_secret_value())
-            readable = (
-                parts.scheme in ("postgres", "postgresql")
-                and (parts.hostname is not None or "host=" in parts.query)
-                and (parts.port is None or parts.port > 0)
-                and not parts.fragment
-            )
-        except ValueError:
-            readable = False
-        if not readable:
-            raise ValueError(
-                "cannot be parsed: postgresql://user:password@host:port/database is expected,"
-                " with special characters in the password percent-encoded"
-            )
+    def _url_can_be_used(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        DatabaseUrl.read(value.get_secret_value(), info.data.get("database_ssl_root_cert"))
         return value
 
     @field_validator("database_role")
@@ -218,9 +219,8 @@ class Settings(ContractSettings):
         return self.database_timeout_ms / 1000
 
     @property
-    def database_host(self) -> str:
-        """For people to read; no user, password or option of the URL."""
-        return urlsplit(self.database_url.get_secret_value()).hostname or "a socket"
+    def database(self) -> DatabaseUrl:
+        return DatabaseUrl.read(self.database_url.get_secret_value(), self.database_ssl_root_cert)
 
     def require_serving(self) -> None:
         """Raises ConfigurationError unless tokens can be verified with keys that are fit for the environment."""

@@ -153,7 +153,7 @@ def test_neither_the_settings_nor_their_text_show_a_secret() -> None:
         assert SECRET not in shown
         assert SECRET[::-1] not in shown
         assert "password" not in shown.replace("database_url", "")
-    assert settings.database_host == "127.0.0.1"
+    assert settings.database.host == "127.0.0.1"
 
 
 def _names_in(text: str, pattern: str) -> set[str]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from app.contract.access import promotion_expectation
 from app.contract.check import Check, Expectation, Outcome, Severity, make_checks
+from app.contract.connection import Way, connection_expectation
 from app.contract.migrations import (
     MigrationState,
     MigrationStatus,
@@ -17,9 +18,14 @@ from app.contract.tables import table_expectations
 
 
 def compare(
-    contract: Contract, observation: Observation | None, *, reading_role: str | None, profile_table: str | None
+    contract: Contract,
+    observation: Observation | None,
+    *,
+    way: Way,
+    reading_role: str | None,
+    profile_table: str | None,
 ) -> tuple[Check, ...]:
-    """Every check of a contract, tables first, then roles, then migrations; the same keys whatever was observed.
+    """Every check of a contract: tables, the connection, roles, migrations; the same keys whatever was observed.
 
     `observation` is None when the catalogue never held still; then every check is unknown. `reading_role` is None to
     stay as logged in.
@@ -27,6 +33,7 @@ def compare(
     expectations = (
         *table_expectations(contract),
         *([promotion_expectation(profile_table)] if profile_table is not None else []),
+        connection_expectation(way),
         *role_expectations(contract, reading_role=reading_role),
         *migration_expectations(contract),
     )

@@ -43,6 +43,7 @@ LOST = "the connection could not be made or was lost"
 _KINDS = {
     socket.gaierror: "its host name does not resolve",
     ConnectionRefusedError: NOTHING_LISTENS,
+    ssl.SSLCertVerificationError: "the server's certificate is not one that DATABASE_SSL_ROOT_CERT vouches for",
     ssl.SSLError: "the encrypted connection could not be set up",
     ValueError: "DATABASE_URL cannot be used as it is",
 }
@@ -76,4 +77,6 @@ def _reason(error: BaseException) -> str | None:
     # With several addresses for a host, asyncio joins what each connect said in one OSError of no type of its own.
     if isinstance(error, OSError) and "Connect call failed" in str(error):
         return NOTHING_LISTENS
+    if isinstance(error, ConnectionError) and "rejected SSL" in str(error):
+        return "the server does not encrypt, as it must here"
     return next((reason for kind, reason in _KINDS.items() if isinstance(error, kind)), LOST)

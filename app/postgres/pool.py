@@ -28,6 +28,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._url = settings.database.for_driver
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._probe: asyncpg.Connection[asyncpg.Record] | None = None
         self._frame = statement("transaction")
@@ -98,8 +99,7 @@ class Database:
         try:
             async with asyncio.timeout(PING_SECONDS):
                 if self._probe is None or self._probe.is_closed():
-                    url = self._settings.database_url.get_secret_value()
-                    self._probe = await asyncpg.connect(url, statement_cache_size=0)
+                    self._probe = await asyncpg.connect(self._url, statement_cache_size=0)
                 with ExitStack() as unless_all_went_well:
                     unless_all_went_well.callback(self._probe.terminate)
                     await self._probe.execute(self._ping)
@@ -120,7 +120,7 @@ class Database:
         """
         if self._pool is None:
             self._pool = asyncpg.create_pool(
-                self._settings.database_url.get_secret_value(),
+                self._url,
                 min_size=0,
                 max_size=self._settings.database_pool_size,
                 statement_cache_size=0,

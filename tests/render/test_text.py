@@ -73,10 +73,11 @@ strategy_tick_runs     35     2     0        0        2
 strategy_risk_state     1     0     0        0        0
 strategy_locks         11     2     0        0        2
 user_profiles           1     0     0        0        0
+connection              1     0     0        0        0
 role                    3     0     0        0        0
 migrations              4     0     1        0        0
 
-5 errors, 1 warning, 0 unknown, 92 passed, 6 skipped. Exit code 1.
+5 errors, 1 warning, 0 unknown, 93 passed, 6 skipped. Exit code 1.
 A fix for 5 of 6 is ready:  runner-diagnostics fix --output supabase/migrations
 """
 
