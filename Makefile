@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check format lock bench
+.PHONY: setup demo test check audit sbom format lock bench
 .DEFAULT_GOAL := demo
 
 setup: .venv/ready
@@ -25,6 +25,14 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python requirements/audit.py --lenient
+
+# As check does, but what could not be looked up is a failure.
+audit: setup
+	$(BIN)/python requirements/audit.py
+
+sbom: setup
+	$(BIN)/cyclonedx-py requirements requirements/runtime.lock --pyproject pyproject.toml --short-PURLs --output-reproducible --output-file sbom.json
 
 format: setup
 	$(BIN)/ruff check --fix .
