@@ -1,4 +1,4 @@
-"""What every answer carries, whatever made it: a request id, and that nobody may keep it."""
+"""What every answer carries: a request id, that nobody may keep it, and what a browser may do with it."""
 
 import re
 from uuid import uuid4
@@ -10,25 +10,43 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import CatchAll
-from app.settings import Settings
+from app.settings import Environment, Settings
 
 REQUEST_ID = "X-Request-ID"
 # Visible, and harmless in a log, a header and a URL.
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
-FIXED = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+# An answer is data: a browser that is led to one shows it, and runs, loads, frames and submits nothing.
+POLICY = b"content-security-policy"
+FIXED = {
+    b"cache-control": b"no-store",
+    POLICY: b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+}
+# Served in development alone, with scripts of another host.
+DOCUMENTS = "/docs"
 
 
 class FixedHeaders:
-    """Adds the headers that are the same on every answer."""
+    """Adds the headers that are the same on every answer, where it has none of its own."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, documents: bool) -> None:
         self._app = app
+        self._documents = documents
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *FIXED]
+                own = list(message.get("headers", []))
+                present = {name.lower() for name, _ in own}
+                if self._documents and scope["path"] == DOCUMENTS:
+                    present.add(POLICY)
+                message["headers"] = own + [header for header in FIXED.items() if header[0] not in present]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -68,7 +86,7 @@ def install(app: FastAPI, settings: Settings) -> None:
             allow_headers=["Authorization", "Content-Type", "Last-Event-ID", REQUEST_ID],
             expose_headers=[REQUEST_ID, "Retry-After"],
         )
-    app.add_middleware(FixedHeaders)
+    app.add_middleware(FixedHeaders, documents=settings.environment is Environment.DEVELOPMENT)
     app.add_middleware(
         CorrelationIdMiddleware,
         header_name=REQUEST_ID,

@@ -154,8 +154,39 @@ async def test_a_header_without_end_is_cut_off(project: Project) -> None:
     assert sent < 20_000_000
 
 
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/livez", "GET"),
+        ("/healthz", "HEAD"),
+        ("/docs", "GET"),
+        ("/nowhere", "GET"),
+        ("/livez", "POST"),
+        ("/api/runner/schema", "GET"),
+        ("/api/runner/schema", "OPTIONS"),
+        ("/api/runner/schema?limit=1", "GET"),
+    ],
+)
+async def test_no_answer_of_the_api_may_be_kept_framed_sniffed_or_run(project: Project, path: str, method: str) -> None:
+    with serving_project(project, cors_origins="https://admin.acme.com") as service:
+        answer = await asyncio.to_thread(service.get, path, claimed(), method=method)
+    headers = answer.headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["content-security-policy"].startswith("default-src 'none'; ")
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
+    # Twice the same header is read differently by different browsers.
+    assert len(set(headers)) == len(headers.raw)
+
+
 async def test_documents_are_served_in_development_alone(project: Project) -> None:
     for environment, status in (("production", 404), ("development", 200)):
         with serving_project(project, environment=environment) as service:
             assert (await asyncio.to_thread(service.get, "/openapi.json")).status_code == status
-            assert (await asyncio.to_thread(service.get, "/docs")).status_code == status
+            documents = await asyncio.to_thread(service.get, "/docs")
+            assert documents.status_code == status
+            # They bring scripts that our policy would keep from running.
+            assert ("content-security-policy" in documents.headers) is (environment == "production")
