@@ -238,7 +238,9 @@ async def test_while_the_table_is_locked_it_says_so_in_time(project: Project) ->
 
 
 async def test_text_is_the_table_in_full(project: Project) -> None:
-    await refill(project, [Row(NOON, reason="user_paused: \x1b[2J" + "x" * 100, status="blocked"), Row(NOON)])
+    await refill(
+        project, [Row(NOON, reason="user_paused: \x1b[2J" + "x" * 100, status="blocked"), Row(NOON - timedelta(1))]
+    )
     with serving_project(project) as service:
         answer = await ask(service, "?limit=1&status=blocked", headers={"Accept": "text/plain"})
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
