@@ -125,6 +125,8 @@ Try:
 curl -i {address}/healthz
 curl -H 'Authorization: Bearer {token}' -H 'Accept: text/plain' {address}/api/runner/schema
 curl -H 'Authorization: Bearer {token}' '{address}/api/runner/schema?refresh=true'
+curl -H 'Authorization: Bearer {token}' -H 'Accept: text/plain' {address}/api/runner/status
+curl -H 'Authorization: Bearer {token}' '{address}/api/runner/tick-runs?limit=20'
 
 The same from the command line:
 .venv/bin/runner-diagnostics check --database-url {url}
