@@ -45,9 +45,12 @@ class Grants(msgspec.Struct, frozen=True):
     """What a role of the API's callers may do with a table: wholly, and column by column."""
 
     role: str
-    privileges: tuple[str, ...]
-    insertable: tuple[str, ...]
-    updatable: tuple[str, ...]
+    privileges: tuple[str, ...] = ()
+    selectable: tuple[str, ...] = ()
+    """Empty, too, where the role may not look into the table's schema."""
+    insertable: tuple[str, ...] = ()
+    updatable: tuple[str, ...] = ()
+    bypasses_row_security: bool = False
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -58,9 +61,20 @@ class Policy(msgspec.Struct, frozen=True):
     command: str
     applies_to: tuple[str, ...]
     """Those of the callers' roles that it applies to."""
+    columns: tuple[str, ...] = ()
+    """What its conditions name of the table. Nothing where they refer to the whole row."""
 
     def governs(self, role: str, command: str) -> bool:
         return role in self.applies_to and self.command in (command, "*")
+
+
+class Guard(msgspec.Struct, frozen=True):
+    """A trigger that fires when a row is inserted (`commands` has an a) or updated (a w), and may stop or change it."""
+
+    name: str
+    commands: tuple[str, ...]
+    columns: tuple[str, ...]
+    """Those of UPDATE OF; empty where any update fires it."""
 
 
 class Relation(msgspec.Struct, frozen=True):
@@ -78,11 +92,10 @@ class Relation(msgspec.Struct, frozen=True):
     """What the reading role may do, by grants on the table or on every one of its columns."""
     grants: tuple[Grants, ...] = ()
     policies: tuple[Policy, ...] = ()
-    guards: tuple[str, ...] = ()
-    """Triggers that can stop or change a row before it is written."""
+    guards: tuple[Guard, ...] = ()
 
     def granted(self, role: str) -> Grants:
-        return next((grants for grants in self.grants if grants.role == role), Grants(role, (), (), ()))
+        return next((grants for grants in self.grants if grants.role == role), Grants(role))
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -189,9 +202,20 @@ class Sight(msgspec.Struct, frozen=True):
     refusal: Refusal | None = None
     table_denied: bool = False
     """The refusal is the table's missing grant, not something inside a policy."""
+    evaluated: bool = False
+    """The policies were put to documents; the table itself was not read."""
+    surprises: tuple[str, ...] = ()
+    """What would turn rows like those tried into ones that a stranger sees, or a reader does not: `status 'error'`."""
+    second_factor: bool = False
+    """It took a token of a second factor (aal2) to see this."""
     obstacle: str | None = None
     final: bool = False
     """The obstacle stands in everybody's way: nobody after this caller was tried."""
+
+    @property
+    def complete(self) -> bool:
+        """Everything was seen that there was to see."""
+        return self.visible == self.tried > 0 and not self.surprises
 
 
 class Access(msgspec.Struct, frozen=True):

@@ -1,47 +1,28 @@
 """Who sees what: callers of the platform's API, tried on a few rows, or on a row that need not exist."""
 
-import itertools
-import json
 import uuid
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import TypeAlias
 
 import asyncpg
 import msgspec
 
-from app.contract.model import ANONYMOUS, Contract, SelectPolicy, Table
-from app.contract.observed import Access, Caller, Observation, Proposal, Relation, Sight
+from app.contract.model import Contract, Table
+from app.contract.observed import Access, Caller, Observation, Proposal
 from app.contract.surroundings import Leak
-from app.postgres.faults import IN_THE_WAY
-from app.postgres.people import People, admin_claims, anonymous_claims, user_claims
+from app.postgres.callers import READERS, STRANGERS, Attempt, attempts
+from app.postgres.people import People, with_second_factor
 from app.postgres.policies import PolicyReader
-from app.postgres.rehearsal import ObstacleError, Rehearsal, RoleChangedError, refusal
-from app.postgres.statements import statement
+from app.postgres.rehearsal import ObstacleError, Rehearsal, tasks
+from app.postgres.samples import Sampler
+from app.postgres.sights import Look, Scene, Viewer
 from app.settings import Settings
 
-OWN_ROWS, FOREIGN_ROWS = 3, 12
-STRANGERS = frozenset({Caller.OTHER, Caller.INVENTED, Caller.ANONYMOUS})
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A sampled row: its keys, and its owner, None where it has none."""
-
-    key: Any
-    second_key: Any
-    owner: uuid.UUID | None
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One caller to try: as which role, with which claims, on which rows."""
-
-    caller: Caller
-    role: str
-    claims: dict[str, Any]
-    rows: tuple[Row, ...]
-    obstacle: str | None = None
+# Callers are tried on so many connections at the same time.
+LANES = 2
+Rehearsals: TypeAlias = Callable[[], AbstractAsyncContextManager[Rehearsal]]
 
 
 class AccessProbe:
@@ -56,18 +37,14 @@ class AccessProbe:
     ) -> None:
         self._settings = settings
         self._tables = [(table, table.select_policy) for table in contract.tables if table.select_policy is not None]
-        self._documented_keys = {table.name: table.primary_key[0] for table, _ in self._tables}
         self._policies = PolicyReader(settings.database_schema)
+        self._sampler = Sampler(settings, contract, invent)
+        self._viewer = Viewer(self._sampler, self._policies)
         self._invent = invent
 
-    async def probe(self, rehearsal: Rehearsal, observation: Observation, people: People) -> tuple[Access, ...]:
+    async def probe(self, rehearsals: Rehearsals, observation: Observation, people: People) -> tuple[Access, ...]:
         """One result for each such table that exists with its key and its owner's column."""
-        return tuple(
-            [
-                await self._table(rehearsal, table, policy, relation, people)
-                for table, policy, relation in self._there(observation)
-            ]
-        )
+        return tuple([await self._tried(rehearsals, observation, scene, people) for scene in self._there(observation)])
 
     async def policies_alone(
         self, rehearsal: Rehearsal, observation: Observation, people: People
@@ -77,21 +54,14 @@ class AccessProbe:
         """
         accesses: list[Access] = []
         leaks: list[Leak] = []
-        for table, policy, relation in self._there(observation):
-            secured = msgspec.structs.replace(relation, row_security=True)
-            owner, rows = await self._owners_rows(rehearsal, policy, relation, people)
-
-            async def look(attempt: Attempt, alone: str | None = None) -> int:
-                return await self._decided(rehearsal, secured, attempt, rows, alone=alone)  # noqa: B023 - awaited here
-
-            attempts = list(self._attempts(owner, (), people, policy.role))
-            sights = await self._sights(secured, attempts, look, tried=len(rows))
-            accesses.append(Access(table.name, sights, synthetic=True))
-            shown = {sight.caller for sight in sights if sight.visible} & STRANGERS
-            suspects = [one.name for one in relation.policies if one.permissive and one.command in ("r", "*")]
-            for attempt, name in itertools.product(attempts, suspects):
-                if attempt.caller in shown and (await self._sight(secured, attempt, look(attempt, name))).visible:
-                    leaks.append(Leak(table.name, name, attempt.caller))
+        for there in self._there(observation):
+            scene = await self._supposed(rehearsal, observation, there, people)
+            looks = await self._looks(rehearsal, scene, people)
+            accesses.append(_access(scene.table, looks))
+            for look in looks:
+                if look.attempt.caller in STRANGERS and look.sight.visible:
+                    names = await self._leaking(rehearsal, scene, look.attempt)
+                    leaks += [Leak(scene.table.name, name, look.attempt.caller) for name in names]
         return tuple(accesses), tuple(leaks)
 
     async def with_policy(
@@ -101,176 +71,136 @@ class AccessProbe:
 
         Whatever its condition or the other policies raise is in the callers' sights.
         """
-        for table, policy, relation in self._there(observation):
-            if table.name != proposal.table:
-                continue
-            secured = msgspec.structs.replace(relation, row_security=True)
-            owner, rows = await self._owners_rows(rehearsal, policy, relation, people)
-
-            async def look(attempt: Attempt) -> int:
-                return await self._decided(rehearsal, secured, attempt, rows, beside=proposal)  # noqa: B023 - awaited here
-
-            attempts = self._attempts(owner, (), people, policy.role)
-            sights = await self._sights(secured, attempts, look, tried=len(rows))
-            return Access(table.name, sights, synthetic=True)
+        for there in self._there(observation):
+            if there.table.name == proposal.table:
+                scene = await self._supposed(rehearsal, observation, there, people)
+                return _access(scene.table, await self._looks(rehearsal, replace(scene, beside=proposal), people))
         return None
 
-    async def _owners_rows(
-        self, rehearsal: Rehearsal, policy: SelectPolicy, relation: Relation, people: People
-    ) -> tuple[uuid.UUID, list[dict[str, Any]]]:
-        """Some rows of one owner who is no admin, as they are in the table; a made-up one where there are none."""
-        try:
-            sample = await self._sample(rehearsal, policy, relation)
-            admins = await people.admins_among(rehearsal, {row.owner for row in sample if row.owner is not None})
-            owner = next((row.owner for row in sample if row.owner is not None and row.owner not in admins), None)
-            keys = [row.key for row in sample if row.owner == owner][:OWN_ROWS]
-            async with rehearsal.as_role(self._settings.reading_role):
-                found = await rehearsal.connection.fetch(statement("tick_documents", self._keys(relation)), keys)
-        except (asyncpg.PostgresError, ObstacleError):
-            owner, found = None, []
-        if owner is None or not found:
-            owner = people.user or self._invent()
-            return owner, [{policy.owner_column: str(owner)}]
-        return owner, [json.loads(row["document"]) for row in found]
-
-    def _there(self, observation: Observation) -> Iterable[tuple[Table, SelectPolicy, Relation]]:
+    def _there(self, observation: Observation) -> Iterable[Scene]:
         for table, policy in self._tables:
             relation = observation.catalogue.relation(table.name)
             if relation is not None and relation.column(policy.owner_column) is not None and relation.primary_key:
-                yield table, policy, relation
+                yield Scene(table, policy, relation)
 
-    async def _table(
-        self, rehearsal: Rehearsal, table: Table, policy: SelectPolicy, relation: Relation, people: People
-    ) -> Access:
+    async def _tried(self, rehearsals: Rehearsals, observation: Observation, there: Scene, people: People) -> Access:
+        async with rehearsals() as rehearsal:
+            scene = await self._sampled(rehearsal, there, people)
+            if self._needs_documents(scene):
+                scene = await self._with_documents(rehearsal, observation, scene, people)
+        waiting = attempts(scene.sample, people, scene.policy.role, self._settings, self._invent)
+        looks: list[Look] = []
+
+        async def lane() -> None:
+            async with rehearsals() as rehearsal:
+                await self._work(rehearsal, scene, waiting, looks)
+
+        async with tasks() as group:
+            for _ in range(LANES):
+                group.create_task(lane())
+        if _missing(looks):
+            async with rehearsals() as rehearsal:
+                looks = await self._settled(rehearsal, scene, looks)
+        return _access(scene.table, looks)
+
+    async def _supposed(self, rehearsal: Rehearsal, observation: Observation, there: Scene, people: People) -> Scene:
+        secured = msgspec.structs.replace(there.relation, row_security=True)
+        scene = await self._sampled(rehearsal, replace(there, relation=secured, supposed=True), people)
+        return await self._with_documents(rehearsal, observation, scene, people)
+
+    async def _sampled(self, rehearsal: Rehearsal, scene: Scene, people: People) -> Scene:
+        return replace(scene, sample=await self._sampler.rows(rehearsal, scene.relation, scene.policy, people))
+
+    def _needs_documents(self, scene: Scene) -> bool:
+        """Where rows do not do: somebody has none, or no right to the keys they are found by; or what decides has few
+        values, some of which may be rare, or looks at the whole row.
+        """
+        keys = self._sampler.keys(scene.relation)
+        by_key = {keys["key"], keys["second_key"]}
+        listed = {column.name for column in scene.table.columns if column.values}
+        return (
+            not scene.sample.owned
+            or any(grants.selectable and not by_key <= set(grants.selectable) for grants in scene.relation.grants)
+            or any(not found.columns or listed & set(found.columns) for found in scene.relation.policies)
+        )
+
+    async def _with_documents(
+        self, rehearsal: Rehearsal, observation: Observation, scene: Scene, people: People
+    ) -> Scene:
         try:
-            rows = await self._sample(rehearsal, policy, relation)
-            admins = await people.admins_among(rehearsal, {row.owner for row in rows if row.owner is not None})
-        except IN_THE_WAY:
-            return _nothing(table, "the table is locked, or reading a sample takes too long")
-        except (ObstacleError, asyncpg.InsufficientPrivilegeError):
-            # A finding of its own elsewhere. What policies decide can still be asked of a row that need not exist.
-            rows, admins = [], frozenset()
-        except asyncpg.PostgresError as error:
-            return _nothing(table, f"a sample could not be read ({error.sqlstate})")
-        owners = [row.owner for row in rows if row.owner is not None and row.owner not in admins]
-        owner = owners[0] if owners else people.user or self._invent()
+            async with rehearsal.as_role(None) as connection:
+                conditions = await self._policies.read(connection, scene.relation)
+        except (asyncpg.PostgresError, ObstacleError):
+            # Locked, or changed meanwhile: whoever needs them says so.
+            return scene
+        sample = await self._sampler.with_documents(
+            rehearsal, observation.catalogue, scene.relation, people, scene.sample
+        )
+        return replace(scene, conditions=conditions, sample=sample)
 
-        def look(attempt: Attempt) -> Coroutine[Any, Any, int]:
-            if attempt.rows:
-                return self._on_rows(rehearsal, relation, attempt)
-            return self._on_synthetic_row(rehearsal, relation, attempt, {policy.owner_column: str(owner)})
+    async def _looks(self, rehearsal: Rehearsal, scene: Scene, people: People) -> list[Look]:
+        """Everybody's, one after another, of documents alone."""
+        looks: list[Look] = []
+        sample = replace(scene.sample, rows=())
+        waiting = attempts(sample, people, scene.policy.role, self._settings, self._invent)
+        await self._work(rehearsal, scene, waiting, looks)
+        return await self._settled(rehearsal, scene, looks) if _missing(looks) else looks
 
-        attempts = self._attempts(owner, tuple(rows) if owners else (), people, policy.role)
-        return Access(table.name, await self._sights(relation, attempts, look), synthetic=not owners)
+    async def _work(self, rehearsal: Rehearsal, scene: Scene, waiting: Iterable[Attempt], looks: list[Look]) -> None:
+        """Until something stands in everybody's way, on whichever connection it is met."""
+        for attempt in waiting:
+            obstacle = next((look.sight.obstacle for look in looks if look.sight.final), None)
+            stopped = attempt if obstacle is None else replace(attempt, obstacle=obstacle)
+            looks.append(await self._viewer.look(rehearsal, scene, stopped))
 
-    async def _sample(self, rehearsal: Rehearsal, policy: SelectPolicy, relation: Relation) -> list[Row]:
-        """By the key of the contract and, on a partitioned table, that of its partitions."""
-        query = statement("tick_sample", {**self._keys(relation), "owner": policy.owner_column})
-        async with rehearsal.as_role(self._settings.reading_role, row_security=False):
-            found = await rehearsal.connection.fetch(query)
-        return [Row(row["key"], row["second_key"], row["owner"]) for row in found]
-
-    def _keys(self, relation: Relation) -> dict[str, str]:
-        """The contract's key tells rows apart; on a partitioned table, what leads the real key finds them."""
-        leading = relation.primary_key[0]
-        documented = self._documented_keys[relation.name]
-        return {
-            "schema": self._settings.database_schema,
-            "table": relation.name,
-            "leading": leading,
-            "key": documented if documented in relation.primary_key else leading,
-            "second_key": leading,
+    async def _settled(self, rehearsal: Rehearsal, scene: Scene, looks: Sequence[Look]) -> list[Look]:
+        """Before readers are said to miss a row: with a second factor, and of the rows that were not deleted since."""
+        missing, again = _missing(looks), list[Look]()
+        for look in missing:
+            attempt = replace(look.attempt, claims=with_second_factor(look.attempt.claims))
+            better = await self._viewer.look(rehearsal, scene, attempt)
+            again.append(replace(better, sight=msgspec.structs.replace(better.sight, second_factor=True)))
+        role = self._settings.reading_role
+        try:
+            existing = await self._viewer.existing(rehearsal, scene, role, missing)
+        except (asyncpg.PostgresError, ObstacleError):
+            # The reading role lost its rights, or something is in the way: what was counted stands.
+            existing = frozenset(row.identity for row in scene.sample.rows)
+        complete = {
+            look.attempt.caller: look for look in (look.among(existing) for look in again) if look.sight.complete
         }
+        # A stranger who saw none of rows that are all gone has not been kept out.
+        checked = [look.among(existing) if look in missing or not existing else look for look in looks]
+        return [look if look.sight.complete else complete.get(look.attempt.caller, look) for look in checked]
 
-    def _attempts(self, owner: uuid.UUID, rows: Sequence[Row], people: People, role: str) -> Iterable[Attempt]:
-        """Claims look like Supabase's, so that policies on claims work, too."""
-        own = tuple(row for row in rows if row.owner == owner)[:OWN_ROWS]
-        some = tuple(rows[:FOREIGN_ROWS])
-        invented = self._invent()
-        yield Attempt(Caller.OWNER, role, user_claims(owner), own)
-        other = people.user_beside(owner)
-        if people.obstacle is not None:
-            yield Attempt(Caller.OTHER, role, user_claims(invented), some, people.obstacle)
-        elif other is not None:
-            not_theirs = tuple(row for row in rows if row.owner != other)[:FOREIGN_ROWS]
-            yield Attempt(Caller.OTHER, role, user_claims(other), not_theirs)
-        yield Attempt(Caller.INVENTED, role, user_claims(invented), some)
-        if people.used:
-            obstacle = people.admin_obstacle or (None if people.admin is not None else "no profile is an admin's")
-            yield Attempt(Caller.ADMIN_BY_PROFILE, role, user_claims(people.admin or invented), some, obstacle)
-        yield Attempt(Caller.ADMIN_BY_CLAIM, role, admin_claims(self._invent(), self._settings), some)
-        yield Attempt(Caller.ANONYMOUS, ANONYMOUS, anonymous_claims(), some)
-
-    async def _sights(
-        self,
-        relation: Relation,
-        attempts: Iterable[Attempt],
-        look: Callable[[Attempt], Coroutine[Any, Any, int]],
-        *,
-        tried: int = 1,
-    ) -> tuple[Sight, ...]:
-        """Each caller's, until something stands in everybody's way. `tried` is how many rows where no attempt says."""
-        sights: list[Sight] = []
-        obstacle: str | None = None
-        for attempt in attempts:
-            if obstacle is not None or attempt.obstacle is not None:
-                sights.append(Sight(attempt.caller, obstacle=obstacle or attempt.obstacle))
-                continue
-            sight = await self._sight(relation, attempt, look(attempt), tried)
-            sights.append(sight)
-            obstacle = sight.obstacle if sight.final else None
-        return tuple(sights)
-
-    async def _sight(
-        self, relation: Relation, attempt: Attempt, seeing: Coroutine[Any, Any, int], tried: int = 1
-    ) -> Sight:
-        caller, tried = attempt.caller, len(attempt.rows) or tried
-        granted = "SELECT" in relation.granted(attempt.role).privileges
+    async def _leaking(self, rehearsal: Rehearsal, scene: Scene, attempt: Attempt) -> list[str]:
+        """The policies that by themselves show a caller some row."""
+        if scene.conditions is None or scene.relation.granted(attempt.role).bypasses_row_security:
+            return []
+        policies = [one.name for one in scene.relation.policies if one.permissive and one.command in ("r", "*")]
+        conditions = [scene.conditions.select(attempt.role, alone=name) for name in policies]
+        documents = [*scene.sample.documents, *scene.sample.variants.values()]
         try:
-            return Sight(caller, visible=await seeing, tried=tried)
-        except IN_THE_WAY:
-            return Sight(caller, obstacle="the table is locked, or a policy takes too long", final=True)
-        except RoleChangedError as error:
-            return Sight(caller, obstacle=str(error), final=True)
-        except ObstacleError as error:
-            return Sight(caller, obstacle=str(error))
-        except asyncpg.PostgresError as error:
-            table_denied = isinstance(error, asyncpg.InsufficientPrivilegeError) and not granted
-            return Sight(caller, tried=tried, refusal=refusal(error), table_denied=table_denied)
-
-    async def _on_rows(self, rehearsal: Rehearsal, relation: Relation, attempt: Attempt) -> int:
-        query = statement("visible_ticks", self._keys(relation))
-        keys = [row.key for row in attempt.rows]
-        second_keys = [row.second_key for row in attempt.rows]
-        async with rehearsal.as_role(attempt.role, attempt.claims):
-            return int(await rehearsal.connection.fetchval(query, keys, second_keys))
-
-    async def _on_synthetic_row(
-        self, rehearsal: Rehearsal, relation: Relation, attempt: Attempt, owners_row: Mapping[str, str]
-    ) -> int:
-        """An empty table raises what its policies raise when they are planned; what they decide is asked of a row."""
-        async with rehearsal.as_role(attempt.role, attempt.claims):
-            await rehearsal.connection.fetchval(statement("visible_ticks", self._keys(relation)), [], [])
-        return await self._decided(rehearsal, relation, attempt, [owners_row])
-
-    async def _decided(  # noqa: PLR0913 - whom to try, on which rows, and by which of the policies
-        self,
-        rehearsal: Rehearsal,
-        relation: Relation,
-        attempt: Attempt,
-        rows: Sequence[Mapping[str, Any]],
-        *,
-        alone: str | None = None,
-        beside: Proposal | None = None,
-    ) -> int:
-        """How many of some rows the policies, or one of them alone, or all and one more beside them, would show."""
-        async with rehearsal.as_role(None):
-            condition = await self._policies.select_condition(
-                rehearsal, relation, attempt.role, alone=alone, beside=beside
-            )
-        async with rehearsal.as_role(attempt.role, attempt.claims):
-            return sum([await self._policies.decide(rehearsal, relation, condition, row) for row in rows])
+            rows = await self._policies.decide(rehearsal, attempt.who, scene.relation, conditions, documents)
+        except (asyncpg.PostgresError, ObstacleError):
+            return []
+        return [name for name, *results in zip(policies, *rows, strict=True) if True in results]
 
 
-def _nothing(table: Table, obstacle: str) -> Access:
-    return Access(table.name, tuple(Sight(caller, obstacle=obstacle) for caller in Caller))
+def _missing(looks: Iterable[Look]) -> list[Look]:
+    """Readers who could be tried and did not see everything, where nobody of their kind did."""
+    by_caller = {look.attempt.caller: look for look in looks}
+    kinds = [[by_caller[caller] for caller in kind if caller in by_caller] for kind in READERS]
+    return [
+        look
+        for kind in kinds
+        if not any(look.sight.complete for look in kind)
+        for look in kind
+        if look.sight.obstacle is None and not look.sight.table_denied
+    ]
+
+
+def _access(table: Table, looks: Iterable[Look]) -> Access:
+    order = {caller: position for position, caller in enumerate(Caller)}
+    sights = sorted((look.sight for look in looks), key=lambda sight: order[sight.caller])
+    return Access(table.name, tuple(sights), synthetic=all(sight.evaluated for sight in sights))

@@ -1,7 +1,8 @@
 """The users a caller can be: real ones, found by their profiles, and the claims that Supabase would give them."""
 
+import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ class Profile:
     """A row of the profile table: its id, and all of it as a JSON document."""
 
     id: uuid.UUID
-    document: str
+    document: dict[str, Any]
 
 
 class People:
@@ -42,8 +43,8 @@ class People:
         self.used = settings.profile_table is not None
         self.obstacle: str | None = None
         self.admin_obstacle: str | None = None
-        self._users: tuple[Profile, ...] = ()
-        self._admin: Profile | None = None
+        self.users: tuple[Profile, ...] = ()
+        self.admins: tuple[Profile, ...] = ()
 
     async def load(self, rehearsal: Rehearsal) -> None:
         """Two users who are no admins, and an admin. What cannot be read stays unknown, and `obstacle` says why."""
@@ -51,64 +52,52 @@ class People:
             return
         try:
             async with rehearsal.as_role(self._role, row_security=False) as connection:
-                self._users = await self._some_users(connection)
+                self.users = await self._some(connection, admins=False, most=2)
                 # Last, for where hardly anybody is an admin it reads all profiles, or runs out of time.
-                self._admin = await self._profile(connection, admin=True)
+                self.admins = await self._some(connection, admins=True, most=1)
         except NO_SUCH_PROFILE:
             self.used = False
         except IN_THE_WAY:
             self._obstruct("the profiles could not be read in time")
         except ObstacleError as obstacle:
             # The role was refused, or has changed on the way: nothing that was found counts.
-            self._users, self._admin = (), None
+            self.users, self.admins = (), ()
             self._obstruct(str(obstacle))
         except asyncpg.PostgresError as error:
             self._obstruct(f"the profiles could not be read ({error.sqlstate})")
 
-    async def admins_among(self, rehearsal: Rehearsal, users: Iterable[uuid.UUID]) -> frozenset[uuid.UUID]:
-        """Those of some users who are admins by their profile."""
-        if not self.used or self.obstacle is not None:
+    async def admins_among(self, connection: Connection, users: Iterable[uuid.UUID]) -> frozenset[uuid.UUID]:
+        """Those of some users who are admins by their profile, asked as the reading role that the connection has."""
+        wanted = sorted(map(str, users))
+        if not self.used or self.obstacle is not None or not wanted:
             return frozenset()
-        query = statement("admins_among", self._identifiers)
-        async with rehearsal.as_role(self._role, row_security=False):
-            return frozenset(row["id"] for row in await rehearsal.connection.fetch(query, list(users), self._values))
+        rows = await connection.fetch(statement("admins_among", self._identifiers), wanted, self._values)
+        return frozenset(row["id"] for row in rows)
 
     @property
     def user(self) -> uuid.UUID | None:
-        return self._users[0].id if self._users else None
-
-    @property
-    def profile(self) -> Profile | None:
-        """The profile of a user who is no admin."""
-        return self._users[0] if self._users else None
+        return self.users[0].id if self.users else None
 
     @property
     def admin(self) -> uuid.UUID | None:
-        return self._admin.id if self._admin is not None else None
+        return self.admins[0].id if self.admins else None
 
     def user_beside(self, user: uuid.UUID) -> uuid.UUID | None:
         """Another user who is no admin."""
-        return next((other.id for other in self._users if other.id != user), None)
+        return next((other.id for other in self.users if other.id != user), None)
 
-    async def _some_users(self, connection: Connection) -> tuple[Profile, ...]:
-        first = await self._profile(connection, admin=False)
-        second = await self._profile(connection, admin=False, beside=(first.id,)) if first else None
-        return tuple(user for user in (first, second) if user is not None)
-
-    async def _profile(
-        self, connection: Connection, *, admin: bool, beside: tuple[uuid.UUID, ...] = ()
-    ) -> Profile | None:
-        query = statement("some_profile", self._identifiers)
-        row = await connection.fetchrow(query, self._values, admin, list(beside))
-        return Profile(row["id"], row["document"]) if row is not None else None
+    async def _some(self, connection: Connection, *, admins: bool, most: int) -> tuple[Profile, ...]:
+        query = statement("some_profiles", self._identifiers)
+        rows = await connection.fetch(query, self._values, admins, most)
+        return tuple(Profile(row["id"], json.loads(row["document"])) for row in rows)
 
     def _obstruct(self, reason: str) -> None:
         """Users that were found before it are as good as ever."""
         self.admin_obstacle = reason
-        self.obstacle = None if self._users else reason
+        self.obstacle = None if self.users else reason
 
 
-def user_claims(user: uuid.UUID) -> dict[str, Any]:
+def user_claims(user: uuid.UUID | str) -> dict[str, Any]:
     """As Supabase issues them to a signed-in user."""
     return {
         "sub": str(user),
@@ -135,6 +124,13 @@ def admin_claims(user: uuid.UUID, settings: Settings) -> dict[str, Any]:
         known = claims.get(name)
         claims[name] = {**known, **part} if isinstance(known, dict) and isinstance(part, dict) else part
     return claims
+
+
+def with_second_factor(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The same once the user has given a second factor (Supabase Auth, "Multi-Factor Authentication")."""
+    if claims.get("role") != AUTHENTICATED:
+        return dict(claims)
+    return {**claims, "aal": "aal2", "amr": [{"method": "totp"}, {"method": "password"}]}
 
 
 def anonymous_claims() -> dict[str, Any]:

@@ -1,18 +1,17 @@
 """Everything about a database that is found out by trying."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
 from app.contract.model import Contract
-from app.contract.observed import Assumption, Observation
+from app.contract.observed import AcceptedValues, Assumption, Observation
 from app.postgres.access import AccessProbe
 from app.postgres.faults import IN_THE_WAY
 from app.postgres.people import People
 from app.postgres.pool import Database
 from app.postgres.promotion import PromotionProbe
-from app.postgres.rehearsal import ObstacleError, Rehearsal
+from app.postgres.rehearsal import ObstacleError, Rehearsal, rehearsing, tasks
 from app.postgres.values import ValueProbe
 from app.settings import Settings
 
@@ -28,19 +27,27 @@ class Probes:
         self._promotion = PromotionProbe(settings)
 
     async def probe(self, observation: Observation) -> Observation:
-        """A rehearsal for each part: what spoils one costs the others nothing."""
+        """At the same time, on connections of their own: what spoils one costs the others nothing."""
         people = People(self._settings)
-        async with self._rehearsal() as rehearsal:
-            values = await self._values.probe(rehearsal, observation)
-        async with self._rehearsal() as rehearsal:
-            assumption = await self._assume(rehearsal)
-            await people.load(rehearsal)
-            promotion = await self._promotion.probe(rehearsal, observation, people)
-        async with self._rehearsal() as rehearsal:
-            access = await self._access.probe(rehearsal, observation, people)
+        async with tasks() as group:
+            values = group.create_task(self._tried_values(observation))
+            async with self._rehearsal() as rehearsal:
+                await people.load(rehearsal)
+            access = group.create_task(self._access.probe(self._rehearsal, observation, people))
+            async with self._rehearsal() as rehearsal:
+                assumption = await self._assume(rehearsal)
+                promotion = await self._promotion.probe(rehearsal, observation, people)
         return msgspec.structs.replace(
-            observation, assumption=assumption, values=values, access=access, promotion=promotion
+            observation,
+            assumption=assumption,
+            values=values.result(),
+            access=access.result(),
+            promotion=promotion,
         )
+
+    async def _tried_values(self, observation: Observation) -> tuple[AcceptedValues, ...]:
+        async with self._rehearsal() as rehearsal:
+            return await self._values.probe(rehearsal, observation)
 
     async def _assume(self, rehearsal: Rehearsal) -> Assumption:
         """Whether the login can become the reading role, by becoming it: pg_has_role differs by version."""
@@ -52,10 +59,5 @@ class Probes:
         except ObstacleError:
             return Assumption(possible=False, obstacle="permission denied")
 
-    @asynccontextmanager
-    async def _rehearsal(self) -> AsyncIterator[Rehearsal]:
-        async with self._database.connection() as connection:
-            rehearsal = Rehearsal(self._settings, connection)
-            yield rehearsal
-            if rehearsal.spoiled:
-                connection.terminate()
+    def _rehearsal(self) -> AbstractAsyncContextManager[Rehearsal]:
+        return rehearsing(self._database, self._settings)

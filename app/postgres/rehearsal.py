@@ -1,5 +1,6 @@
 """Trying how the database behaves: as somebody else, in transactions that are always rolled back."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ import asyncpg
 
 from app.contract.identifiers import quote_identifier
 from app.contract.observed import Refusal
-from app.postgres.pool import Connection
+from app.postgres.pool import Connection, Database
 from app.postgres.statements import statement
 from app.settings import Settings
 
@@ -31,6 +32,8 @@ class Rehearsal:
     """Transactions on one connection as a given role with given claims.
 
     Each statement may take a fifth of a request's time, so that one that is too slow costs its own answer alone.
+    A function called in a transaction may have changed the role. Then whatever was found in it is worth nothing:
+    RoleChangedError is raised, now and from then on, and whoever holds the connection throws it away.
     """
 
     def __init__(self, settings: Settings, connection: Connection) -> None:
@@ -48,23 +51,36 @@ class Rehearsal:
 
         Without `row_security`, reading a table of which policies would hide rows raises InsufficientPrivilegeError: to
         find the few that they show, all would be read.
-
-        A function called in the block may have changed the role. Then whatever the block found is worth nothing:
-        RoleChangedError is raised, now and from then on, and whoever holds the connection throws it away.
         """
-        if self.spoiled:
-            raise RoleChangedError
-        transaction = self.connection.transaction(readonly=True)
-        await transaction.start()
-        try:
-            expected = await self._become(role, claims, "on" if row_security else "off")
-            # What the block raises ends the transaction, and with it any change of the role.
+        async with self._frame(role, claims, row_security=row_security) as expected:
             yield self.connection
-            self.spoiled = await self.connection.fetchval(statement("current_role")) != expected
-        finally:
-            await transaction.rollback()
+            self._require(expected, await self.connection.fetchval(statement("current_role")))
+
+    async def ask(
+        self, role: str | None, claims: Mapping[str, Any] | None, query: str, *arguments: object
+    ) -> asyncpg.Record:
+        """The one row that a query gives as `role`, in two round trips less than a block.
+
+        Its column `role` says who was asking when everything else in it had been evaluated.
+        """
+        async with self._frame(role, claims) as expected:
+            row: asyncpg.Record | None = await self.connection.fetchrow(query, *arguments)
+            if row is None:
+                raise LookupError("A query that is asked gives one row.")
+            self._require(expected, row["role"])
+        return row
+
+    @asynccontextmanager
+    async def _frame(
+        self, role: str | None, claims: Mapping[str, Any] | None, *, row_security: bool = True
+    ) -> AsyncIterator[str]:
         if self.spoiled:
             raise RoleChangedError
+        await self.connection.execute(statement("begin_rehearsal"))
+        try:
+            yield await self._become(role, claims, "on" if row_security else "off")
+        finally:
+            await self.connection.execute(statement("end_rehearsal"))
 
     async def _become(self, role: str | None, claims: Mapping[str, Any] | None, row_security: str) -> str:
         document = json.dumps(claims) if claims is not None else ""
@@ -73,6 +89,31 @@ class Rehearsal:
             return str(await self.connection.fetchval(statement("rehearsal"), *settings))
         except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as error:
             raise ObstacleError(f"the login cannot become {role}") from error
+
+    def _require(self, expected: str, role: str) -> None:
+        if role != expected:
+            self.spoiled = True
+            raise RoleChangedError
+
+
+@asynccontextmanager
+async def rehearsing(database: Database, settings: Settings) -> AsyncIterator[Rehearsal]:
+    """A rehearsal on a connection of its own, which is thrown away if it was spoiled."""
+    async with database.connection() as connection:
+        rehearsal = Rehearsal(settings, connection)
+        yield rehearsal
+        if rehearsal.spoiled:
+            connection.terminate()
+
+
+@asynccontextmanager
+async def tasks() -> AsyncIterator[asyncio.TaskGroup]:
+    """A group of tasks of which the first error ends the others and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
 
 
 def refusal(error: asyncpg.PostgresError) -> Refusal:

@@ -1,5 +1,6 @@
 """Policies judged by what callers really see, whatever the policies say."""
 
+import re
 import time
 
 import pytest
@@ -149,7 +150,9 @@ async def test_the_message_says_who_saw_what_and_names_the_policies(project: Pro
     await project.execute(SCENARIOS["USING (true) beside the good one"][0])
     report = await project.check()
     (check,) = [check for check in report.checks if check.key == f"{TICKS}.access.other"]
-    assert "another user sees 12 of 12 sampled rows; an unknown user sees 12 of 12" in check.message
+    assert re.search(
+        r"another user sees (\d+) of \1 sampled rows; an unknown user sees (\d+) of \2 sampled rows", check.message
+    )
     assert "leak" in check.message
     assert check.severity is Severity.ERROR
 

@@ -7,7 +7,7 @@
 select tried.value, (
   select (:condition) is not false
   from pg_catalog.jsonb_populate_record(
-    (select existing from :"schema".:"table" as existing where $3 limit 1),
+    (select (existing.*):::"schema".:"table" from :"schema".:"table" as existing where $3 limit 1),
     pg_catalog.jsonb_build_object($1::text, tried.value)
   ) as :"table"
 ) as accepted

@@ -17,14 +17,14 @@ with recursive
     where roles.rolname = coalesce($3, session_user)
   ),
   callers as (
-    select roles.oid, roles.rolname
+    select roles.oid, roles.rolname, roles.rolsuper or roles.rolbypassrls as bypasses
     from pg_catalog.pg_roles as roles
     where roles.rolname = any ($4)
   ),
   watched as (
     select
-      class.oid, class.relname, class.relkind, class.relispartition, class.relrowsecurity, class.relnamespace,
-      class.xmin::text as row_version
+      class.oid, class.relname, class.relkind, class.relispartition, class.relrowsecurity, class.relforcerowsecurity,
+      class.relnamespace, class.relowner, class.xmin::text as row_version
     from pg_catalog.pg_class as class
     join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
     where namespace.nspname = $1
@@ -236,8 +236,13 @@ with recursive
             ),
             '[]'
           ),
-          'insertable', writable.insertable,
-          'updatable', writable.updatable
+          'selectable', by_column.selectable,
+          'insertable', by_column.insertable,
+          'updatable', by_column.updatable,
+          -- As Postgres decides it: an owner, and who has an owner's privileges, is above policies that are not forced.
+          'bypasses_row_security', callers.bypasses or (
+            not watched.relforcerowsecurity and pg_catalog.pg_has_role(callers.oid, watched.relowner, 'USAGE')
+          )
         )
         order by callers.rolname collate "C"
       ) as document
@@ -245,6 +250,14 @@ with recursive
     cross join callers
     cross join lateral (
       select
+        coalesce(
+          pg_catalog.jsonb_agg(attributes.attname order by attributes.attname collate "C") filter (
+            -- A grant on a table in a schema that one may not look into is worth nothing.
+            where pg_catalog.has_schema_privilege(callers.oid, watched.relnamespace, 'USAGE')
+              and pg_catalog.has_column_privilege(callers.oid, watched.oid, attributes.attnum, 'SELECT')
+          ),
+          '[]'
+        ) as selectable,
         coalesce(
           pg_catalog.jsonb_agg(attributes.attname order by attributes.attname collate "C") filter (
             where pg_catalog.has_column_privilege(callers.oid, watched.oid, attributes.attnum, 'INSERT')
@@ -259,7 +272,7 @@ with recursive
         ) as updatable
       from attributes
       where attributes.attrelid = watched.oid
-    ) as writable
+    ) as by_column
     group by watched.oid
   ),
   policy_documents as (
@@ -285,6 +298,20 @@ with recursive
               )
             ),
             '[]'
+          ),
+          -- Those its conditions name; a whole-row reference names none.
+          'columns', coalesce(
+            (
+              select pg_catalog.jsonb_agg(distinct attributes.attname order by attributes.attname)
+              from pg_catalog.pg_depend as dependency
+              join attributes
+                on attributes.attrelid = policy.polrelid and attributes.attnum = dependency.refobjsubid
+              where dependency.classid = 'pg_catalog.pg_policy'::regclass
+                and dependency.objid = policy.oid
+                and dependency.refclassid = 'pg_catalog.pg_class'::regclass
+                and dependency.refobjid = policy.polrelid
+            ),
+            '[]'
           )
         )
         order by policy.polname collate "C"
@@ -296,14 +323,31 @@ with recursive
   trigger_documents as (
     select
       trigger.tgrelid,
-      pg_catalog.jsonb_agg(trigger.tgname order by trigger.tgname collate "C") as document
+      pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object(
+          'name', trigger.tgname,
+          'commands', command.letters,
+          'columns', (
+            select coalesce(pg_catalog.jsonb_agg(attributes.attname order by attributes.attname), '[]')
+            from attributes
+            where attributes.attrelid = trigger.tgrelid and attributes.attnum = any (trigger.tgattr::smallint[])
+          )
+        )
+        order by trigger.tgname collate "C"
+      ) as document
     from pg_catalog.pg_trigger as trigger
     join watched on watched.oid = trigger.tgrelid
+    -- Of tgtype: 4 is insert, 16 is update.
+    cross join lateral (
+      select pg_catalog.jsonb_agg(command.letter order by command.letter) as letters
+      from (values ('a', 4), ('w', 16)) as command (letter, bit)
+      where trigger.tgtype & command.bit <> 0
+    ) as command
+    -- Whatever it fires before or after, for a row or a statement: what raises stops the whole of it.
     where not trigger.tgisinternal
-      and trigger.tgenabled <> 'D'
-      -- Of tgtype: 1 for each row, 2 before, 4 insert, 16 update. Only these can stop or change what is written.
-      and trigger.tgtype & 3 = 3
-      and trigger.tgtype & 20 <> 0
+      and command.letters is not null
+      -- Disabled, or fired only while replicating.
+      and trigger.tgenabled not in ('D', 'R')
     group by trigger.tgrelid
   ),
   -- Which version of each row was read. A change that is undone between two readings leaves the rest equal, not these.

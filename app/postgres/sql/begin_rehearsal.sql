@@ -1,0 +1,2 @@
+-- The beginning of the frame in which behaviour is tried.
+begin read only
