@@ -226,7 +226,9 @@ class Access(msgspec.Struct, frozen=True):
     synthetic: bool = False
 
     def sight(self, caller: Caller) -> Sight:
-        return next(sight for sight in self.sights if sight.caller is caller)
+        """A caller there was nobody to be has seen nothing."""
+        untried = Sight(caller, obstacle="there was nobody to try")
+        return next((sight for sight in self.sights if sight.caller is caller), untried)
 
 
 class Proposal(msgspec.Struct, frozen=True):

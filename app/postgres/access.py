@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import asyncpg
@@ -11,7 +11,7 @@ import msgspec
 
 from app.contract.model import Contract, Table
 from app.contract.observed import Access, Caller, Observation, Proposal
-from app.contract.surroundings import Leak
+from app.contract.surroundings import Leak, Trial
 from app.postgres.callers import READERS, STRANGERS, Attempt, attempts
 from app.postgres.people import People, with_second_factor
 from app.postgres.policies import PolicyReader
@@ -23,6 +23,15 @@ from app.settings import Settings
 # Callers are tried on so many connections at the same time.
 LANES = 2
 Rehearsals: TypeAlias = Callable[[], AbstractAsyncContextManager[Rehearsal]]
+
+
+@dataclass(frozen=True, slots=True)
+class Supposed:
+    """What callers would see, which policies by themselves show a stranger a row, and what proposals would change."""
+
+    policies: tuple[Access, ...] = ()
+    leaks: tuple[Leak, ...] = ()
+    trials: tuple[Trial, ...] = ()
 
 
 class AccessProbe:
@@ -46,36 +55,37 @@ class AccessProbe:
         """One result for each such table that exists with its key and its owner's column."""
         return tuple([await self._tried(rehearsals, observation, scene, people) for scene in self._there(observation)])
 
-    async def policies_alone(
-        self, rehearsal: Rehearsal, observation: Observation, people: People
-    ) -> tuple[tuple[Access, ...], tuple[Leak, ...]]:
-        """The same as if row security were on and everybody had been granted SELECT; and of the permissive policies
-        those that by themselves show a caller somebody else's row.
+    async def suppose(
+        self, rehearsal: Rehearsal, observation: Observation, people: People, proposals: Sequence[Proposal] = ()
+    ) -> Supposed:
+        """The same as if row security were on and everybody had been granted SELECT: by the policies that there are, by
+        each of them alone, and by all of them and one proposal. Whatever a condition raises is in the callers' sights.
         """
-        accesses: list[Access] = []
-        leaks: list[Leak] = []
+        supposed = Supposed()
         for there in self._there(observation):
-            scene = await self._supposed(rehearsal, observation, there, people)
+            secured = replace(there, relation=msgspec.structs.replace(there.relation, row_security=True), supposed=True)
+            scene = await self._with_documents(
+                rehearsal, observation, await self._sampled(rehearsal, secured, people), people
+            )
             looks = await self._looks(rehearsal, scene, people)
-            accesses.append(_access(scene.table, looks))
-            for look in looks:
-                if look.attempt.caller in STRANGERS and look.sight.visible:
-                    names = await self._leaking(rehearsal, scene, look.attempt)
-                    leaks += [Leak(scene.table.name, name, look.attempt.caller) for name in names]
-        return tuple(accesses), tuple(leaks)
-
-    async def with_policy(
-        self, rehearsal: Rehearsal, observation: Observation, people: People, proposal: Proposal
-    ) -> Access | None:
-        """What callers would see if a policy were added, under row security and granted SELECT; None without its table.
-
-        Whatever its condition or the other policies raise is in the callers' sights.
-        """
-        for there in self._there(observation):
-            if there.table.name == proposal.table:
-                scene = await self._supposed(rehearsal, observation, there, people)
-                return _access(scene.table, await self._looks(rehearsal, replace(scene, beside=proposal), people))
-        return None
+            leaks = [
+                Leak(scene.table.name, name, look.attempt.caller)
+                for look in looks
+                if look.attempt.caller in STRANGERS and look.sight.visible
+                for name in await self._leaking(rehearsal, scene, look.attempt)
+            ]
+            trials = [
+                Trial(proposal, _access(scene.table, await self._looks(rehearsal, beside, people)))
+                for proposal in proposals
+                if proposal.table == scene.table.name
+                for beside in [replace(scene, beside=proposal)]
+            ]
+            supposed = Supposed(
+                (*supposed.policies, _access(scene.table, looks)),
+                (*supposed.leaks, *leaks),
+                (*supposed.trials, *trials),
+            )
+        return supposed
 
     def _there(self, observation: Observation) -> Iterable[Scene]:
         for table, policy in self._tables:
@@ -102,11 +112,6 @@ class AccessProbe:
             async with rehearsals() as rehearsal:
                 looks = await self._settled(rehearsal, scene, looks)
         return _access(scene.table, looks)
-
-    async def _supposed(self, rehearsal: Rehearsal, observation: Observation, there: Scene, people: People) -> Scene:
-        secured = msgspec.structs.replace(there.relation, row_security=True)
-        scene = await self._sampled(rehearsal, replace(there, relation=secured, supposed=True), people)
-        return await self._with_documents(rehearsal, observation, scene, people)
 
     async def _sampled(self, rehearsal: Rehearsal, scene: Scene, people: People) -> Scene:
         return replace(scene, sample=await self._sampler.rows(rehearsal, scene.relation, scene.policy, people))

@@ -132,12 +132,7 @@ class SurroundingsReader:
         people = People(self._settings)
         try:
             await people.load(rehearsal)
-            policies, leaks = await self._access.policies_alone(rehearsal, observation, people)
-            trials = [
-                Trial(proposal, access)
-                for proposal in questions.proposals
-                if (access := await self._access.with_policy(rehearsal, observation, people, proposal)) is not None
-            ]
+            supposed = await self._access.suppose(rehearsal, observation, people, questions.proposals)
         except ObstacleError:
             return {}
-        return {"policies": policies, "leaks": leaks, "trials": tuple(trials)}
+        return {"policies": supposed.policies, "leaks": supposed.leaks, "trials": supposed.trials}

@@ -20,8 +20,9 @@ from tests.postgres.test_access import TICKS, access
 
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
 
-# A sample of 200, then at most twelve rows by key for each caller. Far below what one look at a whole table would be.
-MOST_ROWS = 600
+# A sample of 200, and another where policies are tried for a fix; then at most 24 rows by key for each caller, and for
+# those who miss some, again. Far below what one look at a whole table would be.
+MOST_ROWS = 800
 # Each row by itself: a page of the table, and the way down an index to it.
 MOST_BUFFERS = 2500
 COUNTS = (0, 1_000, 200_000)

@@ -26,8 +26,9 @@ async def with_policy(project: Project, condition: str, table: str = TICKS) -> A
             rehearsal = Rehearsal(settings, connection)
             people = People(settings)
             await people.load(rehearsal)
-            probe = AccessProbe(settings, CONTRACT)
-            return await probe.with_policy(rehearsal, observation, people, Proposal(table, "proposed", condition))
+            proposal = Proposal(table, "proposed", condition)
+            supposed = await AccessProbe(settings, CONTRACT).suppose(rehearsal, observation, people, [proposal])
+            return next((trial.access for trial in supposed.trials), None)
     finally:
         await database.close()
 

@@ -131,7 +131,7 @@ def _works(subject: Subject, reader: Reader, proposal: Proposal) -> bool:
     trial, before = subject.situation.surroundings.trial(proposal), subject.situation.surroundings.sights(subject.name)
     if trial is None or _recurses(subject.situation, proposal):
         return False
-    strangers = _those_of(trial, (*OTHERS, *VISITORS))
+    strangers = [sight for sight in _those_of(trial, (*OTHERS, *VISITORS)) if sight.caller in before]
     widened = any(sight.visible > before[sight.caller].visible for sight in strangers)
     return _get_in(_those_of(trial, reader.callers)) and not widened
 
