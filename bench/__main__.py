@@ -22,6 +22,7 @@ from app.postgres.pool import Connection
 from bench.constant import measure_constancy
 from bench.kept import KeptTicks, default_cache, kept_ticks
 from bench.load import LoadGenerator
+from bench.pages import measure_pages
 from bench.ratios import Batch, Comparison, Measurement, Unit, measure, print_table
 from bench.replay import Statement, record, replay
 from bench.stage import Stage, set_stage
@@ -54,6 +55,7 @@ def main() -> None:
     if arguments.only != "service":
         with kept_ticks(arguments.cache) as ticks:
             measurements += uvloop.run(measure_constancy(ticks))
+            measurements += uvloop.run(measure_pages(ticks))
             notes.append(_built(ticks))
     print_table(measurements, notes)
 

@@ -29,6 +29,10 @@ NEEDED = ("id", "scheduled_at")
 # Filters without an index look at about so many ticks for a page, so that one which matches nothing costs about what
 # one costs that matches now and then.
 ENOUGH_TICKS = 20_000
+# A run or user with so many among them is looked for in up to MOST_TIMES as many: its ticks lie all over the table, and
+# to fetch them by its index takes longer the more there are (seconds for 10,000 that are not cached).
+OFTEN = 2
+MOST_TIMES = 10
 # A row between two objects of JSON, which never contain a line break: a page can be spliced, and split again.
 SEPARATOR = ",\n"
 SEE_SCHEMA = "GET /api/runner/schema says what else is missing, and what to do."
@@ -77,23 +81,35 @@ class Ticks:
         """At most `limit` ticks below a position.
 
         Without a condition on rows, the first so many. With one, whole times are looked at until there are enough ticks
-        or a day is through. Where runs or users are named and that was not a day yet, the rest of it is looked up by
-        their index.
+        or a day is through. Where runs or users are named and that was not a day yet, the page goes on: in as many more
+        ticks as it should take where they tick often, by their index where they do not.
         """
         async with self._reading() as connection:
             read = partial(self._fetch, connection, wanted, meta=meta)
             if not wanted.columns:
                 return await read(self._page, Span(start, wanted.floor, limit))
-            near, day = await self._limits(connection, wanted, start)
+            near, day = await self._limits(connection, wanted, start, ENOUGH_TICKS)
             page = await read(self._page, Span(start, near, limit))
-            if not wanted.by_key or page.number == limit or near == day or page.next is None:
+            left = limit - page.number
+            if not wanted.by_key or left == 0 or near == day or page.next is None:
                 return page
-            return _joined(page, await read(self._page_by_key, Span(page.next, day, limit - page.number)))
+            if page.number >= OFTEN:
+                times = min(MOST_TIMES, 1 + left // page.number)
+                near, _ = await self._limits(connection, wanted, page.next, times * ENOUGH_TICKS)
+                return _joined(page, await read(self._page, Span(page.next, max(near, day), left)))
+            try:
+                async with connection.transaction():
+                    return _joined(page, await read(self._page_by_key, Span(page.next, day, left)))
+            except asyncpg.QueryCanceledError:
+                # A short page is an answer, too, and the next one finds more of them cached.
+                return page
 
-    async def _limits(self, connection: Connection, wanted: TickFilter, start: Position) -> tuple[datetime, datetime]:
-        """The time by which there are enough ticks, but no more than a day back; and that of the day."""
+    async def _limits(
+        self, connection: Connection, wanted: TickFilter, start: Position, ticks: int
+    ) -> tuple[datetime, datetime]:
+        """The time by which there are so many ticks, but no more than a day back; and that of the day."""
         floor = wanted.floor
-        newest, enough = _one(await connection.fetchrow(self._window, *_place(start), floor, ENOUGH_TICKS))
+        newest, enough = _one(await connection.fetchrow(self._window, *_place(start), floor, ticks))
         day = floor if newest is None else max(floor, _a_day_before(newest))
         return day if enough is None else max(day, enough), day
 

@@ -178,6 +178,45 @@ async def test_a_page_ends_where_enough_ticks_were_looked_at_in_whole_times(
     assert by_run.next is None
 
 
+async def test_a_run_that_ticks_often_is_looked_for_by_time_and_no_more_than_so_far(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To fetch thousands from all over a large table for the fifty newest takes longer than a request may."""
+    monkeypatch.setattr(ticks_module, "ENOUGH_TICKS", 10)
+    monkeypatch.setattr(ticks_module, "MOST_TIMES", 4)
+    rows = [Row(NOON - timedelta(minutes=n), strategy_run_id=RUNS[n % 5 == 0]) for n in range(200)]
+    await refill(project, rows)
+    wanted = TickFilter(strategy_run_ids=(RUNS[1],))
+    async with reading(project) as ticks:
+        monkeypatch.setattr(ticks, "_page_by_key", "select not_to_be_asked")
+        enough = await ticks.page(wanted, NEWEST, limit=5)
+        short = await ticks.page(wanted, NEWEST, limit=50)
+        every = await every_page(ticks, wanted, 50)
+    assert ids([enough]) == newest_first(rows[::5])[:5]
+    assert 5 < short.number < 15
+    assert short.scanned_to is not None
+    assert short.scanned_to > NOON - timedelta(minutes=60)
+    assert ids(every) == newest_first(rows[::5])
+
+
+async def test_a_run_whose_ticks_take_too_long_to_fetch_has_a_short_page(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticks_module, "ENOUGH_TICKS", 5)
+    rows = [Row(NOON - timedelta(minutes=n)) for n in range(40)]
+    rare = replace(rows[25], strategy_run_id=RUNS[2])
+    await refill(project, [*rows[:25], rare, *rows[26:]])
+    async with reading(project) as ticks:
+        fetching = "materialized (\n      select"
+        assert fetching in ticks._page_by_key  # noqa: SLF001
+        slow = ticks._page_by_key.replace(fetching, f"{fetching} pg_catalog.pg_sleep(5),")  # noqa: SLF001
+        monkeypatch.setattr(ticks, "_page_by_key", slow)
+        wanted = TickFilter(strategy_run_ids=(RUNS[2],))
+        page = await ticks.page(wanted, NEWEST, limit=3)
+        assert (page.number, page.scanned_to) == (0, NOON - timedelta(minutes=5))
+        assert ids(await every_page(ticks, wanted, 3)) == [str(rare.id)]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_rows_are_the_documents_columns_as_the_database_has_them(project: Project) -> None:
     hostile = 'user_paused: \x1b[2J \x7f \u202e ,\n"quoted" \\ \'; drop table x; --'
