@@ -12,8 +12,10 @@ from app.demo.database import OWNER
 from app.postgres.pool import Connection, Database
 from app.postgres.tick_filter import Position, TickFilter
 from app.postgres.ticks import Ticks
+from app.settings import Settings
 from bench.kept import LARGEST, KeptTicks
 from bench.ratios import Batch, Comparison, Measurement, Unit, measure
+from bench.replay import RecordingDatabase
 
 PAGES = 10
 ROUNDS = 25
@@ -34,7 +36,8 @@ async def measure_pages(ticks: KeptTicks) -> list[Measurement]:
             run = await bare.fetchval(_text("some_run.sql"))
             first = _pages(reader, TickFilter())
             comparisons = [
-                _comparison(TITLE, "its SELECT, alone", first, _select(bare), 1.5),
+                _comparison(TITLE, "its SELECT, alone", first, await _select(bare, settings), 1.5),
+                _comparison("its SELECT, alone", "one by hand, no JSON", await _select(bare, settings), _by_hand(bare)),
                 _comparison(f"page {FAR:,}, by cursor", "page 1", _pages(reader, TickFilter(), far), first, 1.2),
                 _comparison(
                     "a reason that no tick has",
@@ -66,8 +69,25 @@ def _pages(reader: Ticks, wanted: TickFilter, start: Position | None = None) -> 
     return seconds
 
 
-def _select(bare: Connection) -> Batch:
-    """As somebody would write it by hand, in the transaction it has by itself."""
+async def _select(bare: Connection, settings: Settings) -> Batch:
+    """The statement of a page that reads ticks, without the transaction and the role around it."""
+    database = RecordingDatabase(settings)
+    try:
+        await Ticks(database, settings).page(TickFilter(), TickFilter().start, limit=LIMIT)
+    finally:
+        await database.close()
+    (select,) = [sent for sent in database.statements if "strategy_tick_runs" in sent.text]
+
+    async def seconds() -> float:
+        began = time.perf_counter()
+        for _ in range(PAGES):
+            await bare.fetch(select.text, *select.parameters)
+        return time.perf_counter() - began
+
+    return seconds
+
+
+def _by_hand(bare: Connection) -> Batch:
     query = _text("newest_ticks.sql")
 
     async def seconds() -> float:
@@ -90,7 +110,7 @@ async def _bare(ticks: KeptTicks) -> AsyncIterator[Connection]:
         await connection.close()
 
 
-def _comparison(title: str, floor_title: str, ours: Batch, floor: Batch, aim: float) -> Comparison:
+def _comparison(title: str, floor_title: str, ours: Batch, floor: Batch, aim: float | None = None) -> Comparison:
     return Comparison(
         title, floor_title, ours=ours, floor=floor, unit=Unit.MILLISECONDS, work=PAGES, rounds=ROUNDS, aim=aim
     )
