@@ -20,6 +20,7 @@ import uvloop
 from app.demo.server import HOST
 from app.postgres.pool import Connection
 from bench.constant import measure_constancy
+from bench.exports import measure_export
 from bench.kept import KeptTicks, default_cache, kept_ticks
 from bench.load import LoadGenerator
 from bench.pages import measure_pages
@@ -56,7 +57,7 @@ def main() -> None:
         with kept_ticks(arguments.cache) as ticks:
             measurements += uvloop.run(measure_constancy(ticks))
             measurements += uvloop.run(measure_pages(ticks))
-            notes.append(_built(ticks))
+            notes += [measure_export(ticks), _built(ticks)]
     print_table(measurements, notes)
 
 

@@ -58,13 +58,13 @@ def set_stage() -> Iterator[Stage]:
     ):
         uvloop.run(_fill(cluster))
         settings, directory = load_settings(env_file=None), Path(empty)
-        token = _admin_token(settings)
-        with _service("app.main:app", directory) as service_port:
+        token = admin_token(settings)
+        with service("app.main:app", directory) as (service_port, _):
             report = _cached_report(service_port, token)
             file = Path(files) / "report.json"
             file.write_bytes(report)
             os.environ[REPORT_VARIABLE] = str(file)
-            with _service("bench.bare:app", directory) as bare_port:
+            with service("bench.bare:app", directory) as (bare_port, _):
                 yield Stage(settings, directory, service_port, bare_port, token, report)
 
 
@@ -88,7 +88,7 @@ async def _fill(cluster: EmbeddedPostgres) -> None:
         await connection.close()
 
 
-def _admin_token(settings: Settings) -> str:
+def admin_token(settings: Settings) -> str:
     """An admin by the token's claim, so that no request asks the database who is calling."""
     now = int(time.time())
     claims = {
@@ -103,8 +103,8 @@ def _admin_token(settings: Settings) -> str:
 
 
 @contextmanager
-def _service(factory: str, directory: Path) -> Iterator[int]:
-    """One uvicorn process, answering when this yields its port."""
+def service(factory: str, directory: Path) -> Iterator[tuple[int, int]]:
+    """One uvicorn process, answering when this yields its port and its id."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", factory, *UVICORN, *QUIET, "--port", str(port)],
@@ -112,7 +112,7 @@ def _service(factory: str, directory: Path) -> Iterator[int]:
     )
     try:
         _await_answer(process, port)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         try:
