@@ -20,14 +20,14 @@ class Trial:
 
 def _reading(sights: list[Sight]) -> Outcome:
     """One way in is enough. A way that could not be tried may be the one that is open."""
-    if any(sight.visible == sight.tried > 0 for sight in sights):
+    if any(sight.complete for sight in sights):
         return Outcome.PASS
     return Outcome.UNKNOWN if any(sight.obstacle is not None for sight in sights) else Outcome.FAIL
 
 
 def _kept_out(sights: list[Sight]) -> Outcome:
     """Nobody may see a row. A missing grant on the table keeps out for good; an error, only until it is mended."""
-    if any(sight.visible for sight in sights):
+    if any(sight.visible or sight.surprises for sight in sights):
         return Outcome.FAIL
     if any(sight.obstacle is not None or (sight.refusal is not None and not sight.table_denied) for sight in sights):
         return Outcome.UNKNOWN
@@ -138,7 +138,8 @@ def _seen(sight: Sight) -> str:
         return "no SELECT"
     if sight.refusal is not None:
         return f"error {sight.refusal.sqlstate}"
-    return f"{sight.visible} of {sight.tried} rows"
+    rows = f"{sight.visible} of {sight.tried} rows"
+    return f"{rows}, {_imagined(sight)}" if sight.surprises else rows
 
 
 def _spoken(sight: Sight) -> str:
@@ -148,7 +149,16 @@ def _spoken(sight: Sight) -> str:
         return f"{sight.caller} has no SELECT on the table"
     if sight.refusal is not None:
         return f"{sight.caller} gets an error ({sight.refusal})"
-    return f"{sight.caller} sees {sight.visible} of {sight.tried} sampled rows"
+    what = f"{sight.visible} of {sight.tried}"
+    seen = f"would see {what} rows that could be there" if sight.evaluated else f"sees {what} sampled rows"
+    factor = ", with a second factor (aal2)" if sight.second_factor else ""
+    rare = f", and {_imagined(sight)}" if sight.surprises else ""
+    return f"{sight.caller} {seen}{factor}{rare}"
+
+
+def _imagined(sight: Sight) -> str:
+    verb = "would see" if sight.visible == 0 else "would not see"
+    return f"{verb} them with {' or '.join(sight.surprises)}"
 
 
 def _policies(observation: Observation, table: Table) -> str:

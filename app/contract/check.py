@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.contract.identifiers import printable
 from app.contract.model import Migration
 from app.contract.observed import Observation
 
@@ -104,14 +105,15 @@ def _judgement(expectation: Expectation, required: Check | None, observation: Ob
 
 
 def _check(expectation: Expectation, judgement: Judgement) -> Check:
+    """Its words may repeat names out of the catalogue, which are hostile."""
     return Check(
         key=expectation.key,
         table=expectation.table,
         severity=judgement.severity or expectation.severity,
         outcome=judgement.outcome,
         expected=expectation.expected,
-        actual=judgement.actual,
-        message=judgement.message,
+        actual=printable(judgement.actual) if judgement.actual is not None else None,
+        message=printable(judgement.message),
         because=judgement.because,
-        hint=judgement.hint,
+        hint=printable(judgement.hint) if judgement.hint is not None else None,
     )

@@ -183,8 +183,8 @@ class AccessProbe:
         if scene.conditions is None or scene.relation.granted(attempt.role).bypasses_row_security:
             return []
         policies = [one.name for one in scene.relation.policies if one.permissive and one.command in ("r", "*")]
-        conditions = [scene.conditions.select(attempt.role, alone=name) for name in policies]
-        documents = [*scene.sample.documents, *scene.sample.variants.values()]
+        conditions = [scene.conditions.select_alone(attempt.role, name) for name in policies]
+        documents = scene.sample.imagined
         try:
             rows = await self._policies.decide(rehearsal, attempt.who, scene.relation, conditions, documents)
         except (asyncpg.PostgresError, ObstacleError):

@@ -1,6 +1,8 @@
 """Rows as JSON documents: made up where there is none to try, or changed in one place."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -27,11 +29,35 @@ def made_up(relation: Relation, columns: Collection[str], some_id: UUID) -> dict
     }
 
 
-def varied(
-    document: Mapping[str, Any], values: Mapping[str, Sequence[str | None]]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A row with each other value of these columns, one at a time, and what makes it another."""
-    for column, others in values.items():
-        for value in others:
-            if document.get(column) != value:
-                yield f"{column} {'null' if value is None else repr(value)}", {**document, column: value}
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A row like another but for some values."""
+
+    changes: Mapping[str, str | None]
+    document: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return " and ".join(
+            f"{column} {'null' if value is None else repr(value)}" for column, value in self.changes.items()
+        )
+
+
+def varied(document: Mapping[str, Any], values: Mapping[str, Sequence[str | None]]) -> tuple[Variant, ...]:
+    """A row with all other combinations of values in these columns, those with the fewest changes first."""
+    variants = []
+    for combination in itertools.product(*values.values()):
+        changes = {
+            column: value for column, value in zip(values, combination, strict=True) if document.get(column) != value
+        }
+        if changes:
+            variants.append(Variant(changes, {**document, **changes}))
+    return tuple(sorted(variants, key=lambda variant: len(variant.changes)))
+
+
+def simplest(variants: Iterable[Variant]) -> Iterator[Variant]:
+    """Without those that only change more than another one does."""
+    kept: list[Variant] = []
+    for variant in variants:
+        if not any(other.changes.items() <= variant.changes.items() for other in kept):
+            kept.append(variant)
+            yield variant

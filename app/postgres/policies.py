@@ -28,18 +28,19 @@ class Conditions:
     using: Mapping[str, str | None]
     check: Mapping[str, str | None]
 
-    def select(self, role: str, *, alone: str | None = None, beside: Proposal | None = None) -> str:
-        """When a row is shown to a role: with `alone`, by that one of the permissive policies; with `beside`, by one
-        more than there are.
-        """
-        policies = [
-            policy for policy in self.relation.policies if alone in (None, policy.name) or not policy.permissive
-        ]
-        using = dict(self.using)
+    def select(self, role: str, *, beside: Proposal | None = None) -> list[str]:
+        """When a row is shown to a role, and then what each policy says of it; with `beside`, there is one more."""
+        policies, using = list(self.relation.policies), dict(self.using)
         if beside is not None:
             using[beside.name] = beside.condition
             policies.append(Policy(beside.name, permissive=True, command="r", applies_to=(AUTHENTICATED,)))
-        return self._joined(policies, role, "r", using)
+        governing = [] if self._is_above(role) else [policy for policy in policies if policy.governs(role, "r")]
+        return [self._joined(policies, role, "r", using), *_each(using, governing)]
+
+    def select_alone(self, role: str, name: str) -> str:
+        """When a row would be shown to a role by one of the permissive policies."""
+        policies = [policy for policy in self.relation.policies if policy.name == name or not policy.permissive]
+        return self._joined(policies, role, "r", self.using)
 
     def write(self, role: str, command: str) -> tuple[str, str]:
         """When a row may be changed by a command (w or a), and what it may become; USING is both where it is alone."""

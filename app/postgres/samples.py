@@ -4,14 +4,14 @@ import itertools
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
 
 from app.contract.model import Contract, SelectPolicy, Table
 from app.contract.observed import Catalogue, Relation
-from app.postgres.documents import made_up, varied
+from app.postgres.documents import Variant, made_up, varied
 from app.postgres.faults import IN_THE_WAY
 from app.postgres.people import People
 from app.postgres.rehearsal import ObstacleError, Rehearsal
@@ -42,7 +42,7 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Sample:
     """`owner` is no admin. `documents` are rows of theirs as JSON, or one that was made up, and `variants` the first of
-    them with other documented values, by what is other in it. `certain` are the columns in which a made-up row is as
+    them with other documented values. `certain` are the columns in which a made-up row is as
     good as a real one; None where the documents are real. `obstacle` is why there is nothing to try anybody on, and
     `lacking` why there are no documents.
     """
@@ -51,10 +51,15 @@ class Sample:
     owner: uuid.UUID
     admins: frozenset[uuid.UUID] = frozenset()
     documents: tuple[Mapping[str, Any], ...] = ()
-    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variants: tuple[Variant, ...] = ()
     certain: frozenset[str] | None = None
     obstacle: str | None = None
     lacking: str | None = None
+
+    @property
+    def imagined(self) -> tuple[Mapping[str, Any], ...]:
+        """All that conditions can be put to."""
+        return (*self.documents, *(variant.document for variant in self.variants))
 
     @property
     def owned(self) -> tuple[Row, ...]:
@@ -112,15 +117,15 @@ class Sampler:
                 sample = await self._imagined(rehearsal, catalogue, table, people, sample)
                 documents = sample.documents
             values = {column.name: _values(column.values, relation, column.name) for column in table.columns}
-            variants = dict(varied(documents[0], {name: found for name, found in values.items() if found}))
-            possible = await self._possible(rehearsal, relation, list(variants.values()))
+            variants = varied(documents[0], {name: found for name, found in values.items() if found})
+            possible = await self._possible(rehearsal, relation, [variant.document for variant in variants])
         except IN_THE_WAY:
             return replace(sample, lacking="the table is locked, or reading a sample takes too long")
         except ObstacleError as obstacle:
             return replace(sample, lacking=str(obstacle))
         except asyncpg.PostgresError as error:
             return replace(sample, lacking=f"no row could be made up ({error.sqlstate})")
-        return replace(sample, documents=tuple(documents), variants=variants if possible else {})
+        return replace(sample, documents=tuple(documents), variants=variants if possible else ())
 
     def keys(self, relation: Relation) -> dict[str, str]:
         """The contract's key tells rows apart; on a partitioned table, what leads the real key finds them."""

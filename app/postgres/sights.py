@@ -9,6 +9,7 @@ import msgspec
 from app.contract.model import SelectPolicy, Table
 from app.contract.observed import Proposal, Relation, Sight
 from app.postgres.callers import STRANGERS, Attempt
+from app.postgres.documents import simplest
 from app.postgres.faults import IN_THE_WAY
 from app.postgres.policies import Conditions, Document, PolicyReader, Who
 from app.postgres.rehearsal import ObstacleError, Rehearsal, RoleChangedError, refusal
@@ -96,7 +97,8 @@ class Viewer:
         seen = await self._seen(rehearsal, scene, attempt.who, attempt.rows) if by_key else frozenset()
         if not by_key or not attempt.rows:
             return Look(attempt, await self._on_documents(rehearsal, scene, attempt))
-        surprises = await self._surprises(rehearsal, scene, attempt)
+        expected = not seen if attempt.caller in STRANGERS else len(seen) == len(attempt.rows)
+        surprises = await self._surprises(rehearsal, scene, attempt) if expected else ()
         return Look(attempt, Sight(attempt.caller, len(seen), len(attempt.rows), surprises=surprises), seen)
 
     async def _seen(
@@ -114,8 +116,7 @@ class Viewer:
         """
         if not scene.sample.documents:
             raise ObstacleError(scene.sample.lacking or "the policies could not be read")
-        documents = [*scene.sample.documents, *scene.sample.variants.values()]
-        shown = await self._shown(rehearsal, scene, attempt, documents)
+        shown = await self._shown(rehearsal, scene, attempt, scene.sample.imagined)
         sight = Sight(attempt.caller, sum(shown), len(shown), evaluated=True)
         doubtful = self._doubtful(scene, attempt.role)
         if doubtful and (sight.visible == 0 if attempt.caller in STRANGERS else not sight.complete):
@@ -127,22 +128,25 @@ class Viewer:
         if scene.conditions is None or not scene.sample.variants:
             return ()
         try:
-            shown = await self._shown(rehearsal, scene, attempt, list(scene.sample.variants.values()))
+            documents = [variant.document for variant in scene.sample.variants]
+            shown = await self._shown(rehearsal, scene, attempt, documents)
         except IN_THE_WAY:
             raise
         except asyncpg.PostgresError:
             return ()
         unwanted = attempt.caller in STRANGERS
-        return tuple(about for about, found in zip(scene.sample.variants, shown, strict=True) if found is unwanted)
+        pairs = zip(scene.sample.variants, shown, strict=True)
+        return tuple(map(str, simplest(variant for variant, found in pairs if found is unwanted)))
 
     async def _shown(
         self, rehearsal: Rehearsal, scene: Scene, attempt: Attempt, documents: Sequence[Document]
     ) -> list[bool]:
         if scene.conditions is None:
             raise ObstacleError("the policies were not read")
-        condition = scene.conditions.select(attempt.role, beside=scene.beside)
-        results = await self._policies.decide(rehearsal, attempt.who, scene.relation, [condition], documents)
-        return [result is True for (result,) in results]
+        # Beside their sum each by itself: in which order Postgres asks them is open, and one that raises spoils all.
+        conditions = scene.conditions.select(attempt.role, beside=scene.beside)
+        results = await self._policies.decide(rehearsal, attempt.who, scene.relation, conditions, documents)
+        return [decision is True for decision, *_ in results]
 
     def _doubtful(self, scene: Scene, role: str) -> str | None:
         """What decides, and was only guessed."""

@@ -150,7 +150,8 @@ PROMOTIONS = {
         PASS,
     ),
     "users above row security": (
-        """grant update (role) on user_profiles to authenticated; drop policy "Users rename themselves" on user_profiles;
+        """grant update (role) on user_profiles to authenticated;
+        drop policy "Users rename themselves" on user_profiles;
         alter table user_profiles owner to authenticated;""",
         FAIL,
     ),
@@ -209,7 +210,8 @@ PROMOTIONS = {
     ),
     "profiles that cannot be read": (
         """revoke select on user_profiles from service_role; grant update (role) on user_profiles to authenticated;
-        alter policy "Users rename themselves" on user_profiles using (id = auth.uid() and created_at < '2000-01-01');""",
+        alter policy "Users rename themselves" on user_profiles
+          using (id = auth.uid() and created_at < '2000-01-01');""",
         UNKNOWN,
     ),
     "profiles that cannot be read, whose role all may write": (
