@@ -33,7 +33,12 @@ KEPT_OUT = {"other": OTHERS, "anonymous": VISITORS}
 def policies(subject: Subject) -> Iterator[Step]:
     """Policies before row security, so that nobody is shut out in between."""
     policy, enables = subject.table.select_policy, subject.failed("row_security")
-    if policy is not None and subject.situation.open(*map(subject.key, ABOUT_ACCESS)):
+    about_access = subject.situation.open(*map(subject.key, ABOUT_ACCESS))
+    owner = next((column for column in subject.table.columns if policy and column.name == policy.owner_column), None)
+    if owner is not None and about_access and not subject.situation.is_right(subject.name, owner.name, owner.type):
+        why = f"Whose a row is cannot be told before {owner.name} is there as {owner.type}, and filled."
+        yield Decision(tuple(key for key in about_access if key != subject.key("row_security")), why)
+    elif policy is not None and about_access:
         yield from _reading(subject, policy)
         for who, callers in KEPT_OUT.items():
             failed = subject.failed(f"access.{who}")
@@ -173,12 +178,9 @@ def _get_in(sights: Sequence[Sight]) -> bool:
 def _obstacle(subject: Subject, policy: SelectPolicy, seen: Sequence[Sight]) -> str | None:
     """Why one more permissive policy would not help, or could not be made; None where it might."""
     governing = [found for found in subject.relation.policies if found.governs(policy.role, "r")]
-    owner = next(column for column in subject.table.columns if column.name == policy.owner_column)
     restrictive = ", ".join(quote_identifier(found.name) for found in governing if not found.permissive)
     raised = next((sight.refusal for sight in seen if sight.refusal is not None), None)
     unknown = next((sight.obstacle for sight in seen if sight.obstacle is not None), None)
-    if not subject.situation.is_right(subject.name, owner.name, owner.type):
-        return f"{owner.name} must be {owner.type} before a policy can compare it with the caller's id."
     if not seen:
         return "What the policies decide could not be tried; mend the primary key first."
     if raised is not None:
