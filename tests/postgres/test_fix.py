@@ -95,6 +95,19 @@ async def test_after_two_migrations_nothing_is_lost_and_the_third_still_applies(
     assert wanting.keys() == {"migrations.20260129170000"}
 
 
+async def test_a_unique_index_that_is_ready_becomes_the_key(project: Project) -> None:
+    """The one thing that changes hands: it is not lost, nor built again."""
+    await project.execute(
+        "alter table strategy_locks drop constraint strategy_locks_pkey;"
+        "create unique index ready on strategy_locks (strategy_run_id)"
+    )
+    numbered = "select indexrelid from pg_index where indexrelid = 'public.ready'::regclass and indisprimary = $1"
+    async with project.connect() as connection:
+        ready = await connection.fetchval(numbered, False)
+        await prove(project)
+        assert await connection.fetchval(numbered, True) == ready is not None
+
+
 @pytest.mark.parametrize("template", ["nothing"])
 async def test_a_new_supabase_project_is_left_as_said(project: Project) -> None:
     await project.execute(script("sql", "2_supabase.sql"))
