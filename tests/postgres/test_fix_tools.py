@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from app.contract.check import Outcome
+from app.contract.migrations import MigrationState
 from app.demo.database import DRIFTS, OWNER, migration_files
 from app.demo.scripts import script
 from app.diagnostics import SchemaReport
 from tests.api.service import claimed, serving_project
-from tests.databases import VERSIONS, Project, failures
+from tests.databases import VERSIONS, Project, failures, with_outcome
 from tests.proof import OWN, assert_kept, assert_told, shape, state
 from tests.tools import psql, run, supabase, write_fix
 
@@ -72,6 +74,30 @@ async def test_the_supabase_cli_pushes_it_and_the_record_is_read(project: Projec
     assert again.code == 0
     assert "up to date" in again.output + again.errors
     shutil.rmtree(tmp_path / "supabase")
+
+
+@pytest.mark.parametrize("template", ["two_migrations"])
+async def test_the_supabase_cli_still_pushes_the_third_migration_and_check_reads_its_record(
+    project: Project, tmp_path: Path
+) -> None:
+    """It is older than the fix, so the CLI wants to be told to include it."""
+    program = supabase()
+    folder = tmp_path / "supabase" / "migrations"
+    folder.mkdir(parents=True)
+    *earlier, third = [(folder / name, script("migrations", name)) for name in migration_files()]
+    for file, text in earlier:
+        file.write_text(text, encoding="utf-8")
+    write_fix(await two_migrations_behind(project), folder)
+    url = f"{project.url(OWNER)}?sslmode=disable"
+    push = (program, "db", "push", "--db-url", url, "--yes", "--workdir", tmp_path)
+    assert (await run(*push, cwd=tmp_path)).code == 0
+    third[0].write_text(third[1], encoding="utf-8")
+    assert (await run(*push, cwd=tmp_path)).code != 0
+    pushed = await run(*push, "--include-all", cwd=tmp_path)
+    assert pushed.code == 0, pushed.errors
+    after = await project.check()
+    assert [status.state for status in after.migrations.expected] == [MigrationState.APPLIED] * 3
+    assert with_outcome(after, Outcome.FAIL, Outcome.UNKNOWN, Outcome.SKIPPED) == {}
 
 
 async def test_the_service_answers_and_the_runner_writes_while_it_is_applied(project: Project) -> None:
