@@ -125,6 +125,7 @@ ANYTHING = {str(mutation): mutation.sql for mutation in MUTATIONS} | FEATURED | 
     st.lists(st.sampled_from(sorted(ANYTHING)), min_size=2, max_size=6, unique=True),
 )
 @SEVERAL
+@pytest.mark.timeout(300)  # Many databases in one test.
 def test_any_of_them_at_once(cluster: EmbeddedPostgres, version: int, template: str, names: list[str]) -> None:
     async def run() -> None:
         async with new_project(cluster, template) as project:

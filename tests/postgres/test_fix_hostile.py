@@ -6,6 +6,7 @@ import re
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -98,6 +99,7 @@ comment on table strategy_locks is {literal};
 """
 
 
+@pytest.mark.timeout(300)  # Many databases in one test.
 @BOUNDED
 @given(NAMES)
 @example("".join(BREAKOUTS[:3]))
@@ -140,6 +142,7 @@ RENAMED = {
 }
 
 
+@pytest.mark.timeout(300)  # Many databases in one test.
 @BOUNDED
 @given(NAMES)
 @example("".join(BREAKOUTS[:3]))
