@@ -26,37 +26,40 @@ class Statement:
 
 
 class RecordingDatabase(Database):
-    """Keeps what is sent over the connections it lends."""
+    """Keeps what is sent over the connections it lends, which may be several at the same time."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.statements: list[Statement] = []
+        self.lent: list[list[Statement]] = []
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
+        statements: list[Statement] = []
+        self.lent.append(statements)
+
+        def keep(logged: "LoggedQuery") -> None:
+            raised = type(logged.exception) if logged.exception is not None else None
+            statements.append(Statement(logged.query, logged.args, raised))
+
         async with super().connection() as connection:
-            connection.add_query_logger(self._keep)
+            connection.add_query_logger(keep)
             try:
                 yield connection
             finally:
-                connection.remove_query_logger(self._keep)
-
-    def _keep(self, logged: "LoggedQuery") -> None:
-        raised = type(logged.exception) if logged.exception is not None else None
-        self.statements.append(Statement(logged.query, logged.args, raised))
+                connection.remove_query_logger(keep)
 
 
 async def record(settings: Settings) -> tuple[Statement, ...]:
-    """Every statement of one report, in order, transaction control included."""
+    """Every statement of one report, connection by connection, transaction control included."""
     contract = load_contract(settings.runner_contract)
     database = RecordingDatabase(settings)
     try:
         diagnostics = Diagnostics(settings, contract, database)
         # The first report on a connection is not like the others: asyncpg also asks for types it does not know yet.
         await diagnostics.check_schema()
-        database.statements.clear()
+        database.lent.clear()
         await diagnostics.check_schema()
-        return tuple(database.statements)
+        return tuple(statement for statements in database.lent for statement in statements)
     finally:
         await database.close()
 
@@ -68,7 +71,7 @@ async def replay(connection: Connection, statements: tuple[Statement, ...]) -> N
     """
     for statement in statements:
         with suppress(*([statement.raised] if statement.raised is not None else [])):
-            if statement.text.startswith(TRANSACTION_CONTROL):
+            if statement.text.upper().startswith(TRANSACTION_CONTROL):
                 await connection.execute(statement.text)
             else:
                 await connection.fetch(statement.text, *statement.parameters)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from app.contract.check import Expectation, Judgement, Severity, failed, passed
+from app.contract.check import Expectation, Judgement, Severity, failed, passed, unknown
 from app.contract.model import TYPES, AbsentColumn, Column, Contract, Reference, Table
-from app.contract.observed import ForeignKey, Observation
+from app.contract.observed import AcceptedValues, ForeignKey, Observation
+from app.contract.observed import Column as ObservedColumn
 from app.contract.values import value_expectation
 
 
@@ -71,19 +72,17 @@ def _column_nullability(table: Table, column: Column, nullable: bool, present: s
     def judge(observation: Observation) -> Judgement:
         found = observation.column(table.name, column.name)
         name = f"{table.name}.{column.name}"
+        tried = observation.tried(table.name, column.name)
+        if found.checked and not found.not_null:
+            return _checked_nullability(name, found, tried, nullable=nullable)
         if found.not_null and nullable:
             return failed(
                 "NOT NULL", f"{name} refuses null; the runner leaves it empty until there is a time to write."
             )
         if not found.not_null and not nullable:
-            return failed("nullable", f"{name} accepts null; the runner expects NOT NULL.")
+            return _accepts_null(name)
         if found.not_null and not found.not_null_validated:
-            return failed(
-                "NOT NULL NOT VALID",
-                f"{name} refuses null in new rows, but its old rows were never checked.",
-                severity=Severity.WARNING,
-                hint="Once no row is null, validate the constraint: ALTER TABLE ... VALIDATE CONSTRAINT.",
-            )
+            return _unvalidated("NOT NULL NOT VALID", name)
         return passed(expected, f"{name} is {expected}.")
 
     return Expectation(
@@ -93,6 +92,38 @@ def _column_nullability(table: Table, column: Column, nullable: bool, present: s
         expected=expected,
         judge=judge,
         requires=present,
+    )
+
+
+def _checked_nullability(
+    name: str, found: ObservedColumn, tried: AcceptedValues | None, *, nullable: bool
+) -> Judgement:
+    """A CHECK can refuse null as well as NOT NULL does."""
+    if tried is None or tried.obstacle is not None:
+        reason = tried.obstacle if tried is not None else "it was not tried"
+        return unknown(f"Whether a CHECK on {name} refuses null cannot be told: {reason}.")
+    if tried.null_accepted:
+        return passed("nullable", f"{name} is nullable.") if nullable else _accepts_null(name)
+    if nullable:
+        return failed(
+            "refused by a CHECK",
+            f"A CHECK on {name} refuses null; the runner leaves it empty until there is a time to write.",
+        )
+    if not found.checks_validated:
+        return _unvalidated("refused by a CHECK, NOT VALID", name)
+    return passed("refused by a CHECK", f"A CHECK on {name} refuses null, as NOT NULL does.")
+
+
+def _accepts_null(name: str) -> Judgement:
+    return failed("nullable", f"{name} accepts null; the runner expects NOT NULL.")
+
+
+def _unvalidated(actual: str, name: str) -> Judgement:
+    return failed(
+        actual,
+        f"{name} refuses null in new rows, but its old rows were never checked.",
+        severity=Severity.WARNING,
+        hint="Once no row is null, validate the constraint: ALTER TABLE ... VALIDATE CONSTRAINT.",
     )
 
 

@@ -20,6 +20,10 @@ class Column(msgspec.Struct, frozen=True):
     """Null is refused, by the column or by a domain."""
     not_null_validated: bool
     """False where old rows were never checked: Postgres 18 knows NOT NULL ... NOT VALID."""
+    checked: bool = False
+    """A CHECK looks at this column alone."""
+    checks_validated: bool = True
+    """False where old rows were never checked by one of those."""
 
 
 class ForeignKey(msgspec.Struct, frozen=True):
@@ -264,6 +268,10 @@ class Observation(msgspec.Struct, frozen=True):
         if relation is None:
             raise LookupError(name)
         return relation
+
+    def tried(self, table: str, column: str) -> AcceptedValues | None:
+        """What came of putting values to a column; None where none was put."""
+        return next((tried for tried in self.values if (tried.table, tried.column) == (table, column)), None)
 
     def column(self, table: str, name: str) -> Column:
         """A column whose `.present` check passed. Raises LookupError without it."""

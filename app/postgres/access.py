@@ -12,7 +12,8 @@ import msgspec
 from app.contract.model import Contract, Table
 from app.contract.observed import Access, Caller, Observation, Proposal
 from app.contract.surroundings import Leak, Trial
-from app.postgres.callers import READERS, STRANGERS, Attempt, attempts
+from app.postgres.callers import READERS, STRANGERS, Attempt, Key, attempts
+from app.postgres.faults import IN_THE_WAY
 from app.postgres.people import People, with_second_factor
 from app.postgres.policies import PolicyReader
 from app.postgres.rehearsal import ObstacleError, Rehearsal, tasks
@@ -67,18 +68,18 @@ class AccessProbe:
             scene = await self._with_documents(
                 rehearsal, observation, await self._sampled(rehearsal, secured, people), people
             )
-            looks = await self._looks(rehearsal, scene, people)
-            leaks = [
-                Leak(scene.table.name, name, look.attempt.caller)
-                for look in looks
-                if look.attempt.caller in STRANGERS and look.sight.visible
-                for name in await self._leaking(rehearsal, scene, look.attempt)
-            ]
+            sample = replace(scene.sample, rows=())
+            waiting = tuple(attempts(sample, people, scene.policy.role, self._settings, self._invent))
+            scene = await self._foreseen(rehearsal, scene, waiting, proposals)
+            looks = await self._looks(rehearsal, scene, waiting)
+            if _missing(looks):
+                looks = await self._settled(rehearsal, scene, looks)
+            strangers = [look.attempt for look in looks if look.attempt.caller in STRANGERS and look.sight.visible]
+            leaks = [leak for attempt in strangers for leak in await self._leaks(rehearsal, scene, attempt)]
             trials = [
-                Trial(proposal, _access(scene.table, await self._looks(rehearsal, beside, people)))
-                for proposal in proposals
-                if proposal.table == scene.table.name
-                for beside in [replace(scene, beside=proposal)]
+                Trial(found, _access(scene.table, await self._looks(rehearsal, replace(scene, beside=found), waiting)))
+                for found in proposals
+                if found.table == scene.table.name
             ]
             supposed = Supposed(
                 (*supposed.policies, _access(scene.table, looks)),
@@ -143,13 +144,33 @@ class AccessProbe:
         )
         return replace(scene, conditions=conditions, sample=sample)
 
-    async def _looks(self, rehearsal: Rehearsal, scene: Scene, people: People) -> list[Look]:
-        """Everybody's, one after another, of documents alone."""
+    async def _foreseen(
+        self, rehearsal: Rehearsal, scene: Scene, waiting: Iterable[Attempt], proposals: Iterable[Proposal]
+    ) -> Scene:
+        """All that will be asked, asked at once of each caller. Where something raises, each is asked by itself."""
+        if scene.conditions is None or not scene.sample.documents:
+            return scene
+        known: dict[Key, dict[str, list[bool | None]]] = {}
+        for attempt in waiting:
+            asked = [*scene.conditions.select(attempt.role), *_alone(scene, attempt.role).values()]
+            asked += [text for one in proposals for text in scene.conditions.select(attempt.role, beside=one)]
+            conditions = list(dict.fromkeys(asked))
+            try:
+                rows = await self._policies.decide(
+                    rehearsal, attempt.who, scene.relation, conditions, scene.sample.imagined
+                )
+            except IN_THE_WAY:
+                break
+            except (asyncpg.PostgresError, ObstacleError):
+                continue
+            known[attempt.key] = dict(zip(conditions, map(list, zip(*rows, strict=True)), strict=True))
+        return replace(scene, known=known)
+
+    async def _looks(self, rehearsal: Rehearsal, scene: Scene, waiting: Iterable[Attempt]) -> list[Look]:
+        """Everybody's, one after another."""
         looks: list[Look] = []
-        sample = replace(scene.sample, rows=())
-        waiting = attempts(sample, people, scene.policy.role, self._settings, self._invent)
-        await self._work(rehearsal, scene, waiting, looks)
-        return await self._settled(rehearsal, scene, looks) if _missing(looks) else looks
+        await self._work(rehearsal, scene, iter(waiting), looks)
+        return looks
 
     async def _work(self, rehearsal: Rehearsal, scene: Scene, waiting: Iterable[Attempt], looks: list[Look]) -> None:
         """Until something stands in everybody's way, on whichever connection it is met."""
@@ -167,7 +188,9 @@ class AccessProbe:
             again.append(replace(better, sight=msgspec.structs.replace(better.sight, second_factor=True)))
         role = self._settings.reading_role
         try:
-            existing = await self._viewer.existing(rehearsal, scene, role, missing)
+            existing = (
+                await self._viewer.existing(rehearsal, scene, role, missing) if scene.sample.rows else frozenset()
+            )
         except (asyncpg.PostgresError, ObstacleError):
             # The reading role lost its rights, or something is in the way: what was counted stands.
             existing = frozenset(row.identity for row in scene.sample.rows)
@@ -178,18 +201,28 @@ class AccessProbe:
         checked = [look.among(existing) if look in missing or not existing else look for look in looks]
         return [look if look.sight.complete else complete.get(look.attempt.caller, look) for look in checked]
 
-    async def _leaking(self, rehearsal: Rehearsal, scene: Scene, attempt: Attempt) -> list[str]:
+    async def _leaks(self, rehearsal: Rehearsal, scene: Scene, attempt: Attempt) -> list[Leak]:
         """The policies that by themselves show a caller some row."""
         if scene.conditions is None or scene.relation.granted(attempt.role).bypasses_row_security:
             return []
-        policies = [one.name for one in scene.relation.policies if one.permissive and one.command in ("r", "*")]
-        conditions = [scene.conditions.select_alone(attempt.role, name) for name in policies]
-        documents = scene.sample.imagined
+        alone = _alone(scene, attempt.role)
         try:
-            rows = await self._policies.decide(rehearsal, attempt.who, scene.relation, conditions, documents)
+            results = await self._viewer.decided(rehearsal, scene, attempt, list(alone.values()))
         except (asyncpg.PostgresError, ObstacleError):
             return []
-        return [name for name, *results in zip(policies, *rows, strict=True) if True in results]
+        return [
+            Leak(scene.table.name, name, attempt.caller)
+            for name, *shown in zip(alone, *results, strict=True)
+            if True in shown
+        ]
+
+
+def _alone(scene: Scene, role: str) -> dict[str, str]:
+    """When each of the permissive policies by itself would show a row, by its name."""
+    if scene.conditions is None:
+        return {}
+    policies = [one for one in scene.relation.policies if one.permissive and one.command in ("r", "*")]
+    return {policy.name: scene.conditions.select_alone(role, policy.name) for policy in policies}
 
 
 def _missing(looks: Iterable[Look]) -> list[Look]:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from app.contract.model import ANONYMOUS
 from app.contract.observed import Caller
@@ -17,6 +17,9 @@ STRANGERS = frozenset({Caller.OTHER, Caller.INVENTED, Caller.ANONYMOUS})
 READERS = ((Caller.OWNER,), (Caller.ADMIN_BY_PROFILE, Caller.ADMIN_BY_CLAIM))
 
 
+Key: TypeAlias = tuple[Caller, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One caller to try: as which role, with which claims, on which rows; on documents, where there are none."""
@@ -26,6 +29,11 @@ class Attempt:
     claims: Mapping[str, Any]
     rows: tuple[Row, ...]
     obstacle: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """Tells it from the same caller's with a second factor."""
+        return self.caller, str(self.claims.get("aal"))
 
     @property
     def who(self) -> Who:

@@ -1,17 +1,17 @@
 """How one caller is tried on a table: on its rows, or by putting its policies to documents."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import asyncpg
 import msgspec
 
 from app.contract.model import SelectPolicy, Table
 from app.contract.observed import Proposal, Relation, Sight
-from app.postgres.callers import STRANGERS, Attempt
+from app.postgres.callers import STRANGERS, Attempt, Key
 from app.postgres.documents import simplest
 from app.postgres.faults import IN_THE_WAY
-from app.postgres.policies import Conditions, Document, PolicyReader, Who
+from app.postgres.policies import Conditions, PolicyReader, Who
 from app.postgres.rehearsal import ObstacleError, Rehearsal, RoleChangedError, refusal
 from app.postgres.samples import NOTHING, Row, Sample, Sampler
 from app.postgres.statements import statement
@@ -32,6 +32,8 @@ class Scene:
     conditions: Conditions | None = None
     supposed: bool = False
     beside: Proposal | None = None
+    known: Mapping[Key, Mapping[str, Sequence[bool | None]]] = field(default_factory=dict)
+    """What conditions come to for each of the documents, where it was asked beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Viewer:
         """
         if not scene.sample.documents:
             raise ObstacleError(scene.sample.lacking or "the policies could not be read")
-        shown = await self._shown(rehearsal, scene, attempt, scene.sample.imagined)
+        shown = await self._shown(rehearsal, scene, attempt)
         sight = Sight(attempt.caller, sum(shown), len(shown), evaluated=True)
         doubtful = self._doubtful(scene, attempt.role)
         if doubtful and (sight.visible == 0 if attempt.caller in STRANGERS else not sight.complete):
@@ -128,25 +130,37 @@ class Viewer:
         if scene.conditions is None or not scene.sample.variants:
             return ()
         try:
-            documents = [variant.document for variant in scene.sample.variants]
-            shown = await self._shown(rehearsal, scene, attempt, documents)
+            shown = await self._shown(rehearsal, scene, attempt)
         except IN_THE_WAY:
             raise
         except asyncpg.PostgresError:
             return ()
         unwanted = attempt.caller in STRANGERS
-        pairs = zip(scene.sample.variants, shown, strict=True)
+        pairs = zip(scene.sample.variants, shown[len(scene.sample.documents) :], strict=True)
         return tuple(map(str, simplest(variant for variant, found in pairs if found is unwanted)))
 
-    async def _shown(
-        self, rehearsal: Rehearsal, scene: Scene, attempt: Attempt, documents: Sequence[Document]
-    ) -> list[bool]:
+    async def _shown(self, rehearsal: Rehearsal, scene: Scene, attempt: Attempt) -> list[bool]:
+        """Which of the documents."""
         if scene.conditions is None:
             raise ObstacleError("the policies were not read")
         # Beside their sum each by itself: in which order Postgres asks them is open, and one that raises spoils all.
         conditions = scene.conditions.select(attempt.role, beside=scene.beside)
-        results = await self._policies.decide(rehearsal, attempt.who, scene.relation, conditions, documents)
+        results = await self.decided(rehearsal, scene, attempt, conditions)
         return [decision is True for decision, *_ in results]
+
+    async def decided(
+        self,
+        rehearsal: Rehearsal,
+        scene: Scene,
+        attempt: Attempt,
+        conditions: Sequence[str],
+    ) -> list[list[bool | None]]:
+        """What conditions come to for each of the documents, asked only where it is not known yet."""
+        known = scene.known.get(attempt.key, {})
+        if known.keys() >= set(conditions):
+            return [list(row) for row in zip(*(known[condition] for condition in conditions), strict=True)]
+        documents = scene.sample.imagined
+        return await self._policies.decide(rehearsal, attempt.who, scene.relation, conditions, documents)
 
     def _doubtful(self, scene: Scene, role: str) -> str | None:
         """What decides, and was only guessed."""

@@ -1,50 +1,101 @@
 """Which values a column accepts, by letting Postgres evaluate its CHECKs, domains and types on them."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import asyncpg
+import msgspec
 
 from app.contract.model import Column, Contract, Table
 from app.contract.observed import AcceptedValues, Observation, Refusal, Relation
-from app.contract.values import candidates
+from app.contract.values import candidates, mentioned
 from app.postgres.faults import IN_THE_WAY
 from app.postgres.pool import Connection
 from app.postgres.rehearsal import ObstacleError, Rehearsal, refusal
 from app.postgres.statements import statement
 from app.settings import Settings
 
-TEXT_LITERAL = re.compile(r"'((?:[^']|'')*)'")
 FALSE = Refusal("23514", "a CHECK on the column is false")
+NOT_LISTED = Refusal("22P02", "the column's type does not list it")
 CHANGED = "the table changed meanwhile"
-# A value, and how it was refused; None where it was accepted.
-Outcome: TypeAlias = tuple[str | None, Refusal | None]
-
+MOST_NAMED = 3
 SHAPE_CHANGED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError)
+
+
+class Partition(msgspec.Struct, frozen=True):
+    """A partition that has CHECKs of its own on a column, beside those of the table."""
+
+    name: str
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides about the values of a column. `labels` are those that its type lists; `bare` is whether there are
+    parts of the table where its own CHECKs are all there is; `shared` are CHECKs over several columns.
+    """
+
+    conditions: tuple[str, ...]
+    partitions: tuple[Partition, ...]
+    bare: bool
+    labels: tuple[str, ...]
+    shared: tuple[str, ...]
+
+    @property
+    def everywhere(self) -> str:
+        return _all([*self.conditions, *(one for part in self.partitions for one in part.conditions)])
+
+    @property
+    def somewhere(self) -> str:
+        parts = [_all([*self.conditions, *part.conditions]) for part in self.partitions]
+        return " or ".join(f"({part})" for part in [*([_all(self.conditions)] if self.bare else []), *parts])
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The statement that puts values to one column; `sees_rows` is whether no policy hides rows from the reader."""
+    """Where values are put; `sees_rows` is whether no policy hides rows from the reader."""
 
-    query: str
-    column: str
+    schema: str
+    table: Table
+    column: Column
     sees_rows: bool
 
-    async def outcomes(self, connection: Connection, values: Sequence[str | None]) -> list[Outcome]:
-        rows = await connection.fetch(self.query, self.column, values, self.sees_rows)
-        return [(row["value"], None if row["accepted"] else FALSE) for row in rows]
+    async def refusals(
+        self, connection: Connection, rules: Rules, values: Sequence[str | None]
+    ) -> dict[str | None, Refusal | None]:
+        """How each value is refused; None where it is accepted. What is documented must be accepted in every part of
+        the table, and anything else in none.
+        """
+        found: dict[str | None, Refusal | None] = dict.fromkeys(values, NOT_LISTED)
+        asked = [value for value in values if value is None or not rules.labels or value in rules.labels]
+        documented = [value for value in asked if value is None or value in self.column.values]
+        others = [value for value in asked if value not in documented] if rules.partitions else []
+        found |= await self._put(connection, rules.everywhere, documented if rules.partitions else asked)
+        if others:
+            found |= await self._put(connection, rules.somewhere, others)
+        refused = [value for value in documented if rules.partitions and found[value] is not None]
+        if refused:
+            by_table = await self._put(connection, _all(rules.conditions), refused)
+            found |= {value: how or _by_partitions(rules.partitions) for value, how in by_table.items()}
+        return found
+
+    async def _put(
+        self, connection: Connection, condition: str, values: Sequence[str | None]
+    ) -> dict[str | None, Refusal | None]:
+        query = statement("accepted_values", {"schema": self.schema, "table": self.table.name}, condition=condition)
+        rows = await connection.fetch(query, self.column.name, values, self.sees_rows)
+        return {row["value"]: None if row["accepted"] else FALSE for row in rows}
 
 
 class ValueProbe:
-    """Tries documented values, near misses and null on every column that has a set of values."""
+    """Tries documented values, near misses and null on every column that has a set of values; null alone where what is
+    documented is whether a column takes it, and a CHECK may say otherwise than its NOT NULL.
+    """
 
     def __init__(self, settings: Settings, contract: Contract) -> None:
         self._schema = settings.database_schema
         self._role = settings.reading_role
-        self._columns = [(table, column) for table in contract.tables for column in table.columns if column.values]
+        self._columns = [(table, column) for table in contract.tables for column in table.columns]
         self._checks = statement("column_checks")
 
     async def probe(self, rehearsal: Rehearsal, observation: Observation) -> tuple[AcceptedValues, ...]:
@@ -52,7 +103,9 @@ class ValueProbe:
         results: list[AcceptedValues] = []
         for table, column in self._columns:
             relation = observation.catalogue.relation(table.name)
-            if relation is None or relation.column(column.name) is None:
+            found = relation.column(column.name) if relation is not None else None
+            by_check = found is not None and found.checked and column.nullable is not None
+            if relation is None or found is None or not (column.values or by_check):
                 continue
             # What stood in the way once would do so again, and cost its time again.
             before = next((result.obstacle for result in results if result.table == table.name), None)
@@ -62,63 +115,84 @@ class ValueProbe:
                 before = f"{observation.wanted_role} may not read the table"
             if before is None:
                 sees_rows = not relation.row_security or _bypasses_row_security(observation)
-                results.append(await self._column(rehearsal, table, column, sees_rows=sees_rows))
+                results.append(await self._column(rehearsal, Trial(self._schema, table, column, sees_rows)))
             else:
                 results.append(AcceptedValues(table.name, column.name, obstacle=before))
         return tuple(results)
 
-    async def _column(self, rehearsal: Rehearsal, table: Table, column: Column, *, sees_rows: bool) -> AcceptedValues:
+    async def _column(self, rehearsal: Rehearsal, trial: Trial) -> AcceptedValues:
+        table, column = trial.table.name, trial.column.name
         try:
-            return await self._tried(rehearsal, table, column, sees_rows=sees_rows)
+            return await self._tried(rehearsal, trial)
         except IN_THE_WAY:
-            return AcceptedValues(table.name, column.name, obstacle="the table is locked, or a CHECK takes too long")
+            return AcceptedValues(table, column, obstacle="the table is locked, or a CHECK takes too long")
         except SHAPE_CHANGED:
-            return AcceptedValues(table.name, column.name, obstacle=CHANGED)
+            return AcceptedValues(table, column, obstacle=CHANGED)
         except ObstacleError as obstacle:
-            return AcceptedValues(table.name, column.name, obstacle=str(obstacle))
+            return AcceptedValues(table, column, obstacle=str(obstacle))
 
-    async def _tried(self, rehearsal: Rehearsal, table: Table, column: Column, *, sees_rows: bool) -> AcceptedValues:
-        trial, values, shared = Trial("", column.name, sees_rows), tuple[str | None, ...](), tuple[str, ...]()
+    async def _tried(self, rehearsal: Rehearsal, trial: Trial) -> AcceptedValues:
+        rules, values = None, list[str | None]()
         try:
             async with rehearsal.as_role(self._role) as connection:
-                checks = await connection.fetchrow(self._checks, self._schema, table.name, column.name)
-                if checks is None:
-                    raise ObstacleError(CHANGED)
-                conditions: Sequence[str] = checks["conditions"]
-                mentioned = [literal for condition in conditions for literal in TEXT_LITERAL.findall(condition)]
-                values = (*candidates(column.values, (*mentioned, *checks["labels"])), None)
-                shared = tuple(checks["shared"])
-                trial = Trial(self._query(table, conditions), column.name, sees_rows)
-                outcomes = await trial.outcomes(connection, values)
+                rules = await self._rules(connection, trial)
+                values = [*_candidates(trial.column, rules), None]
+                found = await trial.refusals(connection, rules, values)
         except (*IN_THE_WAY, *SHAPE_CHANGED):
             raise
         except asyncpg.PostgresError:
-            outcomes = await self._one_by_one(rehearsal, trial, values)
+            if rules is None:
+                raise ObstacleError(CHANGED) from None
+            found = await self._one_by_one(rehearsal, trial, rules, values)
         return AcceptedValues(
-            table.name,
-            column.name,
-            accepted=tuple(value for value, how in outcomes if how is None and value is not None),
-            refused=tuple((value, how) for value, how in outcomes if how is not None and value is not None),
-            null_accepted=(None, None) in outcomes,
-            shared_checks=shared,
+            trial.table.name,
+            trial.column.name,
+            accepted=tuple(value for value, how in found.items() if how is None and value is not None),
+            refused=tuple((value, how) for value, how in found.items() if how is not None and value is not None),
+            null_accepted=found[None] is None,
+            shared_checks=rules.shared,
         )
 
-    async def _one_by_one(self, rehearsal: Rehearsal, trial: Trial, values: Sequence[str | None]) -> list[Outcome]:
-        """Where one value raises, as with an enum, each is put to a statement of its own."""
-        outcomes: list[Outcome] = []
-        for value in values:
-            try:
-                async with rehearsal.as_role(self._role) as connection:
-                    outcomes += await trial.outcomes(connection, [value])
-            except IN_THE_WAY:
-                raise
-            except asyncpg.PostgresError as error:
-                outcomes.append((value, refusal(error)))
-        return outcomes
+    async def _rules(self, connection: Connection, trial: Trial) -> Rules:
+        row = await connection.fetchrow(self._checks, self._schema, trial.table.name, trial.column.name)
+        if row is None:
+            raise ObstacleError(CHANGED)
+        partitions = msgspec.json.decode(row["partitions"], type=tuple[Partition, ...])
+        return Rules(tuple(row["conditions"]), partitions, row["bare"], tuple(row["labels"]), tuple(row["shared"]))
 
-    def _query(self, table: Table, conditions: Sequence[str]) -> str:
-        condition = " and ".join(f"({condition}) is not false" for condition in conditions) or "true"
-        return statement("accepted_values", {"schema": self._schema, "table": table.name}, condition=condition)
+    async def _one_by_one(
+        self, rehearsal: Rehearsal, trial: Trial, rules: Rules, values: Iterable[str | None]
+    ) -> dict[str | None, Refusal | None]:
+        """Where one value raises, as with a domain, each has a statement of its own, and raises only for itself."""
+        found: dict[str | None, Refusal | None] = {}
+        async with rehearsal.as_role(self._role) as connection:
+            await connection.execute(statement("savepoint"))
+            for value in values:
+                try:
+                    found |= await trial.refusals(connection, rules, [value])
+                except IN_THE_WAY:
+                    raise
+                except asyncpg.PostgresError as error:
+                    found[value] = refusal(error)
+                    await connection.execute(statement("rollback_to_savepoint"))
+        return found
+
+
+def _candidates(column: Column, rules: Rules) -> tuple[str, ...]:
+    if not column.values:
+        return ()
+    conditions = [*rules.conditions, *(one for part in rules.partitions for one in part.conditions)]
+    return candidates(column.values, (*mentioned(conditions), *rules.labels))
+
+
+def _all(conditions: Iterable[str]) -> str:
+    return " and ".join(f"({condition}) is not false" for condition in conditions) or "true"
+
+
+def _by_partitions(partitions: Sequence[Partition]) -> Refusal:
+    names = ", ".join(part.name for part in partitions[:MOST_NAMED])
+    more = f" and {len(partitions) - MOST_NAMED} more" if len(partitions) > MOST_NAMED else ""
+    return Refusal("23514", f"a CHECK of a partition is false (there are further ones on {names}{more})")
 
 
 def _may_read(observation: Observation, relation: Relation) -> bool:

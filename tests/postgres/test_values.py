@@ -30,6 +30,9 @@ PASSING = {
         alter table strategy_tick_runs alter column signal type signal;
     """,
     "null refused": ADD + "(signal is not null and signal in ('buy', 'sell', 'hold')) not valid;",
+    "a list that is one literal": ADD + "(signal = any ('{buy,sell,hold}'::text[]));",
+    "a column that is called like the row it is tried on": ADD
+    + "(signal in ('buy', 'sell', 'hold')); alter table strategy_tick_runs add existing text default 'x';",
     "an odd constraint name": DROP
     + """alter table strategy_tick_runs add constraint "a'b"";--" check (signal in ('buy', 'sell', 'hold'));""",
     "a column that is called like ours": ADD
@@ -71,6 +74,12 @@ REFUSING = {
 ACCEPTING = {
     "one value more": (ADD + "(signal in ('buy', 'sell', 'hold', 'panic'));", "also accepts 'panic'"),
     "an enum with one more": (DROP + ENUM.format(more=", 'panic'"), "also accepts 'panic'"),
+    "one more, in a list that is one literal": (
+        ADD + "(signal = any ('{buy,sell,hold,panic}'::text[]));",
+        "also accepts 'panic'",
+    ),
+    "one more, in a regular expression": (ADD + "(signal ~ '^(buy|sell|hold|panic)$');", "also accepts 'panic'"),
+    "one more, with a quote in it": (ADD + "(signal in ('buy', 'sell', 'hold', 'don''t'));", 'also accepts "don\'t"'),
     "any case": (ADD + "(lower(signal) in ('buy', 'sell', 'hold'));", "also accepts 'BUY', 'Buy'"),
     "any letters": (ADD + "(signal ~ '^[a-z]*$');", "also accepts 'bu', 'buyx', ''"),
     "nothing enforced": (DROP, "not enforced"),
@@ -153,3 +162,98 @@ async def test_a_check_that_never_ends_is_unknown(project: Project) -> None:
     )
     report = await project.check(database_timeout_ms=4000)
     assert next(check for check in report.checks if check.key == KEY).outcome is Outcome.UNKNOWN
+
+
+async def test_the_message_counts_what_was_tried(project: Project) -> None:
+    message = (await judged(project, PASSING["IN"])).message
+    assert "accepts each of its values and none of the 8 others that were tried" in message
+
+
+PARTITIONED = """
+create table ticks (like strategy_tick_runs including defaults) partition by range (scheduled_at);
+create table ticks_old partition of ticks for values from (minvalue) to ('2000-01-01');
+create table ticks_new partition of ticks for values from ('2000-01-01') to (maxvalue);
+alter table ticks add primary key (scheduled_at, id), add check (status in ('ok', 'skipped', 'blocked', 'error'));
+alter table ticks add foreign key (strategy_run_id) references strategy_runs (id),
+  add foreign key (user_id) references user_profiles (id);
+create index on ticks (scheduled_at);
+alter table ticks enable row level security;
+create policy everything on ticks using (user_id = auth.uid() or auth.jwt() #>> '{app_metadata,role}' = 'admin');
+grant select on ticks to authenticated;
+insert into ticks select * from strategy_tick_runs;
+drop table strategy_tick_runs;
+alter table ticks rename to strategy_tick_runs;
+grant select, insert on strategy_tick_runs to service_role;
+"""
+LISTED = "check (signal in ('buy', 'sell', 'hold'))"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_partition_whose_own_check_refuses_a_documented_value(project: Project) -> None:
+    check = await judged(
+        project,
+        PARTITIONED
+        + f"alter table strategy_tick_runs add {LISTED};"
+        + "alter table ticks_new add check (signal <> 'hold') not valid;",
+    )
+    assert (check.outcome, check.severity, check.actual) == (Outcome.FAIL, Severity.ERROR, "refuses 'hold'")
+    assert "a CHECK of a partition is false (there are further ones on ticks_new)" in check.message
+
+
+async def test_partitions_that_each_enforce_what_the_table_does_not(project: Project) -> None:
+    both = f"alter table ticks_old add {LISTED}; alter table ticks_new add {LISTED};"
+    assert (await judged(project, PARTITIONED + both)).outcome is Outcome.PASS
+
+
+async def test_a_partition_that_enforces_nothing(project: Project) -> None:
+    check = await judged(project, PARTITIONED + f"alter table ticks_old add {LISTED};")
+    assert check.actual == "not enforced"
+
+
+NULLS = {
+    "a CHECK that refuses null where null is documented": (
+        """update strategy_runs set last_run_at = now() where last_run_at is null;
+        alter table strategy_runs add check (last_run_at is not null);""",
+        "strategy_runs.column.last_run_at.nullability",
+        (Outcome.FAIL, Severity.ERROR, "refused by a CHECK"),
+    ),
+    "a CHECK that does not": (
+        "alter table strategy_runs add check (last_run_at > '2000-01-01');",
+        "strategy_runs.column.last_run_at.nullability",
+        (Outcome.PASS, Severity.ERROR, "nullable"),
+    ),
+    "a CHECK in place of NOT NULL": (
+        """alter table strategy_locks alter locked_until drop not null;
+        alter table strategy_locks add check (locked_until is not null);""",
+        "strategy_locks.column.locked_until.nullability",
+        (Outcome.PASS, Severity.ERROR, "refused by a CHECK"),
+    ),
+    "a CHECK in place of NOT NULL that old rows may break": (
+        """alter table strategy_locks alter locked_until drop not null;
+        alter table strategy_locks add check (locked_until is not null) not valid;""",
+        "strategy_locks.column.locked_until.nullability",
+        (Outcome.FAIL, Severity.WARNING, "refused by a CHECK, NOT VALID"),
+    ),
+    "a CHECK on something else in place of NOT NULL": (
+        """alter table strategy_locks alter lock_owner drop not null;
+        alter table strategy_locks add check (length(lock_owner) > 0);""",
+        "strategy_locks.column.lock_owner.nullability",
+        (Outcome.FAIL, Severity.ERROR, "nullable"),
+    ),
+    "a CHECK that never ends": (
+        """create function slow(timestamptz) returns boolean language sql as $$ select pg_sleep(60) is not null $$;
+        alter table strategy_runs add check (slow(last_run_at)) not valid;""",
+        "strategy_runs.column.last_run_at.nullability",
+        (Outcome.UNKNOWN, Severity.ERROR, None),
+    ),
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", NULLS)
+async def test_a_check_may_refuse_null_whatever_the_column_says(project: Project, name: str) -> None:
+    sql, key, expected = NULLS[name]
+    await project.execute(sql)
+    report = await project.check(database_timeout_ms=4000)
+    check = next(check for check in report.checks if check.key == key)
+    assert (check.outcome, check.severity, check.actual) == expected

@@ -107,6 +107,21 @@ with recursive
               and constraints.contype = 'n'
               and constraints.conkey = array[attributes.attnum]
               and not constraints.convalidated
+          ),
+          'checked', exists (
+            select from constraints
+            where constraints.conrelid = attributes.attrelid
+              and constraints.contype = 'c'
+              and constraints.conkey = array[attributes.attnum]
+              and constraints.enforced
+          ),
+          'checks_validated', not exists (
+            select from constraints
+            where constraints.conrelid = attributes.attrelid
+              and constraints.contype = 'c'
+              and constraints.conkey = array[attributes.attnum]
+              and constraints.enforced
+              and not constraints.convalidated
           )
         )
         order by attributes.attname collate "C"
