@@ -6,7 +6,7 @@ COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 # Whoever raises stops the statement; whoever is called may raise. A notification is neither.
 STOPS = re.compile(r"\b(raise|assert|execute|call)\b|\bperform\s+(?!(pg_catalog\s*\.\s*)?pg_notify\b)", re.IGNORECASE)
 # Before the row is written, a trigger can also leave it out, or put another in its place.
-REPLACES = re.compile(r"\breturn\s+(?!new\s*;)|\bnew\s*:?=|\binto\s+(strict\s+)?new\b", re.IGNORECASE)
+REPLACES = re.compile(r"\breturn\s+(?!new\s*;)|\bnew\s*:?=|\binto\s+(strict\s+)?new\b(?!\s*\.)", re.IGNORECASE)
 
 
 def may_guard(source: str, *, language: str, column: str, before: bool) -> bool:

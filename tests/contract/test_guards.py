@@ -1,0 +1,49 @@
+"""What is read off a trigger's source: false only where it is certain that it guards nothing."""
+
+import pytest
+
+from app.contract.guards import may_guard
+
+HARMLESS = {
+    "a moment": "begin new.updated_at := now(); return new; end",
+    "a moment, only sometimes": "begin if old.status <> new.status then new.changed = now(); end if; return new; end",
+    "a counter": "begin select count(*) into new.runs from strategy_runs; return new; end",
+    "a record": "begin insert into changes values (to_jsonb(old.*), now()); return new; end",
+    "a notification": "begin perform pg_catalog.pg_notify('profiles', new.id::text); return new; end",
+    "a comment": "begin -- raise 'no' where the role changes\n/* return null; */ new.at := now(); return new; end",
+}
+GUARDING = {
+    "it names the column": "begin new.role := old.role; return new; end",
+    "it names the column in other case": 'begin new."ROLE" := old.x; return new; end',
+    "it raises": "begin raise exception 'no'; end",
+    "it asserts": "begin assert false; return new; end",
+    "it asks another": "begin perform only_admins(); return new; end",
+    "it calls another": "begin call only_admins(); return new; end",
+    "it runs what it is given": "begin execute tg_argv[0]; return new; end",
+    "it leaves the row out": "begin return null; end",
+    "it keeps the old row": "begin return old; end",
+    "it takes another row": "begin new := old; return new; end",
+    "it reads another row": "begin select * into new from user_profiles limit 1; return new; end",
+    "it returns a changed row": "begin return new #= hstore('a', 'b'); end",
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_plain_function_guards_nothing(name: str) -> None:
+    assert not may_guard(HARMLESS[name], language="plpgsql", column="role", before=True)
+
+
+@pytest.mark.parametrize("name", GUARDING)
+def test_whatever_could_keep_the_value_out_may(name: str) -> None:
+    assert may_guard(GUARDING[name], language="plpgsql", column="role", before=True)
+
+
+@pytest.mark.parametrize("source", ["begin return null; end", "begin return old; end"])
+def test_after_the_row_is_written_what_is_returned_means_nothing(source: str) -> None:
+    assert not may_guard(source, language="plpgsql", column="role", before=False)
+
+
+def test_of_other_languages_only_the_module_that_sets_a_moment_is_known() -> None:
+    assert not may_guard("moddatetime", language="c", column="role", before=True)
+    assert may_guard("check_primary_key", language="c", column="role", before=True)
+    assert may_guard("return None", language="plpython3u", column="role", before=False)
