@@ -185,7 +185,7 @@ class _Transaction:
         foreign: Counter[UUID] = Counter()
         for row in rows:
             by_status[row["status"]] += row["within"]
-            if row["is_foreign"] and row["id"] in judged:
+            if row["is_foreign"]:
                 foreign[row["id"]] += row["number_of_ticks"]
         others = (row["newest_at"] for row in rows if row["id"] not in judged and not row["is_foreign"])
         return Activity(histories, +by_status, foreign, max(others, default=None))

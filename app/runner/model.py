@@ -129,7 +129,7 @@ class Activity:
     """The ticks within the judging horizon. A judged run without one of its own has no history here.
 
     `others_newest_at` is the newest tick of any run that is not judged. `by_status` counts every tick of the horizon.
-    `foreign` numbers the ticks whose user differs from their judged run's, by run.
+    `foreign` numbers the ticks whose user differs from their run's, by run, whatever its status.
     """
 
     histories: Mapping[UUID, History]
