@@ -1,5 +1,6 @@
 """The oracle's rows, written into a real database and read from one."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,13 +26,14 @@ def microseconds(moment: datetime | None) -> int | None:
 
 async def write_rows(connection: Connection, rows: Rows) -> None:
     """In the place of all that is there."""
-    users = {row.user_id for row in (*rows.runs, *rows.ticks, *rows.risks)}
+    users = {run.user_id for run in rows.runs} | {tick.user_id for tick in rows.ticks}
+    users |= {risk.user_id for risk in rows.risks}
     runs = [
-        (*(run.id, run.user_id, run.symbol, run.timeframe, run.status), *map(moment, _times(run)), "bybit")
+        (run.id, run.user_id, run.symbol, run.timeframe, run.status, *map(moment, _times(run)), "bybit")
         for run in rows.runs
     ]
     ticks = [
-        (*(tick.id, tick.run_id, tick.user_id, moment(tick.at), moment(tick.finished_at)), *_rest(tick), moment(tick.at))
+        (tick.id, tick.run_id, tick.user_id, moment(tick.at), moment(tick.finished_at), *_said(tick), moment(tick.at))
         for tick in rows.ticks
     ]
     locks = [(lock.run_id, lock.owner, moment(lock.until), moment(lock.updated_at)) for lock in rows.locks]
@@ -53,12 +55,12 @@ def _times(run: Run) -> tuple[int | None, ...]:
     return run.last_run_at, run.created_at, run.updated_at
 
 
-def _rest(tick: Tick) -> tuple[object, ...]:
+def _said(tick: Tick) -> tuple[object, ...]:
     return tick.status, tick.reason, tick.signal, tick.latency_ms
 
 
 async def _copy(
-    connection: Connection, table: str, columns: tuple[str, ...], records: list[tuple[object, ...]]
+    connection: Connection, table: str, columns: tuple[str, ...], records: Sequence[tuple[object, ...]]
 ) -> None:
     await connection.copy_records_to_table(table, columns=columns, records=records)
 

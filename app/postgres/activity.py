@@ -36,6 +36,7 @@ from app.runner.model import (
     Tick,
     WindowCounts,
     history_of,
+    loudness,
 )
 from app.runner.schedule import beyond_horizon
 from app.runner.slots import WORD_BITS, lookback
@@ -295,11 +296,11 @@ class _Transaction:
 
 
 def _history(rows: Sequence[Mapping[str, Any]], newest_ok_at: datetime | None) -> History:
-    """What the ticks after the newest ok, grouped by status, say; an error counts as the last of its moment."""
+    """What the ticks after the newest ok, grouped by status, say."""
     if not rows and newest_ok_at is not None:
         # Nothing came after it, but an error at the same moment: `history_of` says the same.
         return History(newest_ok_at, ERROR, newest_ok_at=newest_ok_at)
-    newest = max(rows, key=lambda row: (row["newest_at"], row["status"] == ERROR, row["status"]))
+    newest = max(rows, key=lambda row: (row["newest_at"], loudness(row["status"])))
     by_status = {row["status"]: row for row in rows}
     errors = by_status.get(ERROR)
     return History(

@@ -12,6 +12,7 @@ from app.runner.timeframes import parse_timeframe, period_of
 ACTIVE, PAUSED = "active", "paused"
 OK, SKIPPED, BLOCKED, ERROR = "ok", "skipped", "blocked", "error"
 TICK_STATUSES = (OK, SKIPPED, BLOCKED, ERROR)
+_QUIET_TO_LOUD = (SKIPPED, BLOCKED, OK, ERROR)
 RUN_STATUSES = ("draft", ACTIVE, PAUSED, "stopped")
 SIGNALS = ("buy", "sell", "hold")
 
@@ -90,8 +91,8 @@ class Tick:
 class History:
     """What the own ticks of one run say: those of its user, up to asOf + 5 s, as far back as they were read.
 
-    `tail` numbers the ticks later than the newest `ok`, all of them where none is. At one and the same time an error
-    counts as the later one.
+    `tail` numbers the ticks later than the newest `ok`, all of them where none is. Of ticks of one and the same time
+    the loudest is the newest.
     """
 
     newest_at: datetime
@@ -105,11 +106,16 @@ class History:
     """The first error of the tail."""
 
 
+def loudness(status: str) -> int:
+    """Of several ticks in one place an error is told of first, then an ok, then a block, then a skip."""
+    return _QUIET_TO_LOUD.index(status) if status in _QUIET_TO_LOUD else -1
+
+
 def history_of(ticks: Sequence[Tick]) -> History | None:
     """The history that some ticks of one run tell, in any order; None for no ticks."""
     if not ticks:
         return None
-    newest = max(ticks, key=lambda tick: (tick.scheduled_at, tick.status == ERROR, tick.status != OK, tick.status))
+    newest = max(ticks, key=lambda tick: (tick.scheduled_at, loudness(tick.status)))
     newest_ok_at = max((tick.scheduled_at for tick in ticks if tick.status == OK), default=None)
     tail = [tick for tick in ticks if newest_ok_at is None or tick.scheduled_at > newest_ok_at]
     return History(

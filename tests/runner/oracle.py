@@ -1,4 +1,4 @@
-"""A second opinion on the pulse: what section 5 of the design says about rows, in plain Python, over all of them.
+"""A second opinion on the pulse: what is promised of every figure, in plain Python over all rows.
 
 It shares nothing with the service and is as simple as it can be, not fast. Every moment is a whole number of
 microseconds since the epoch, so that no clock, calendar or time zone has a part in it.
@@ -18,6 +18,8 @@ LEAD = 5 * SECOND
 UNIT = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 WINDOWS = {"15m": 15 * MINUTE, "1h": HOUR, "6h": 6 * HOUR, "24h": DAY, "7d": 7 * DAY}
 STATUSES = ("ok", "skipped", "blocked", "error")
+LOUDEST_LAST = ("skipped", "blocked", "ok", "error")
+"""Of ticks of one run and slot, or of one run and moment, the last of these is the one that counts."""
 EVER = -(10**18)
 
 
@@ -74,9 +76,10 @@ class Rows:
 
 
 def period_of(timeframe: str) -> int | None:
-    """None where it is no number of seconds, minutes, hours, days or weeks."""
-    found = re.fullmatch("([0-9]+)([smhdw])", timeframe)
-    return (int(found[1]) * UNIT[found[2]] or None) if found else None
+    """None where it is no number of seconds, minutes, hours, days or weeks up to a leap year."""
+    found = re.fullmatch("([1-9][0-9]*)([smhdw])", timeframe)
+    period = int(found[1]) * UNIT[found[2]] if found else 0
+    return period if 0 < period <= 366 * DAY else None
 
 
 def grace_of(period: int) -> int:
@@ -118,71 +121,85 @@ class Judged:
     def newest(self) -> Tick | None:
         return self.ticks[-1] if self.ticks else None
 
+    @property
+    def newest_at(self) -> int | None:
+        return self.newest.at if self.newest else None
+
     @cached_property
-    def recent(self) -> list[Tick]:
-        """Those of the judging horizon, newest first."""
-        return [tick for tick in reversed(self.ticks) if tick.at >= self.horizon]
+    def known(self) -> list[Tick]:
+        """What the run is judged by: its ticks of the judging horizon, or, where that is too short for the last three
+        or holds none, its newest 32 of any age.
+        """
+        recent = [tick for tick in self.ticks if tick.at > self.horizon]
+        too_short = 3 * self.period + self.grace > self.as_of - self.horizon
+        return recent if recent and not too_short else self.ticks[-32:]
 
-    def reference(self, *, touched: bool = True) -> int | None:
-        known = [self.run.last_run_at, self.run.created_at, self.run.updated_at if touched else None]
-        return max((at for at in (*known, self.newest and self.newest.at) if at is not None), default=None)
-
-    def expected_at(self, *, touched: bool = True) -> int | None:
-        """The first slot after the reference."""
-        reference = self.reference(touched=touched)
-        return None if reference is None else slot_of(reference, self.period) + self.period
-
-    def is_late(self) -> bool:
-        expected = self.expected_at()
-        return expected is not None and self.as_of > expected
+    def expected_at(self, *, touched: bool = True) -> int:
+        """The first slot after the reference. What claims to be later than now is no sign of life."""
+        run = self.run
+        signs = [run.last_run_at, run.created_at, run.updated_at if touched else None, self.newest_at]
+        reference = max((at for at in signs if at is not None and at <= self.as_of + LEAD), default=self.as_of)
+        return slot_of(reference, self.period) + self.period
 
     def is_overdue(self, *, touched: bool = True) -> bool:
-        expected = self.expected_at(touched=touched)
-        return expected is not None and self.as_of > expected + self.grace
-
-    @property
-    def state(self) -> str:
-        return "overdue" if self.is_overdue() else "late" if self.is_late() else "onTime"
+        return self.as_of > self.expected_at(touched=touched) + self.grace
 
     @property
     def late_by(self) -> int:
-        expected = self.expected_at()
-        return self.as_of - expected if expected is not None and self.is_late() else 0
+        return max(0, self.as_of - self.expected_at())
+
+    @property
+    def state(self) -> str:
+        return "overdue" if self.is_overdue() else "late" if self.late_by else "onTime"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it ticked or ran within the last day."""
+        signs = (self.run.last_run_at, self.newest_at)
+        return any(at is not None and self.as_of - DAY <= at for at in signs)
 
     @cached_property
-    def served(self) -> dict[int, Tick]:
-        """By boundary, the tick that serves it; of several the newest."""
-        return {slot_of(tick.at, self.period): tick for tick in self.ticks}
+    def served(self) -> dict[int, set[str]]:
+        """The slots that its ticks serve, by boundary, and the statuses of those ticks."""
+        served: dict[int, set[str]] = defaultdict(set)
+        for tick in self.ticks:
+            served[slot_of(tick.at, self.period)].add(tick.status)
+        return served
 
     @cached_property
-    def owes_from(self) -> int:
-        """No slot before this moment is expected of the run."""
+    def active_from(self) -> int:
+        """The slot in which the run is known to have become active: it owes later ones only.
+
+        That updated_at tells of an activation is not believed where the runner itself touches the row as it ticks.
+        """
         run = self.run
-        changed = run.updated_at if run.updated_at is not None else EVER
-        resumed = changed if changed > (run.last_run_at if run.last_run_at is not None else EVER) else EVER
-        return max(resumed, run.created_at if run.created_at is not None else EVER)
+        touched = run.updated_at
+        if touched is not None and run.last_run_at is not None and abs(touched - run.last_run_at) <= MINUTE:
+            touched = None
+        known = [at for at in (run.created_at, touched) if at is not None]
+        return slot_of(max(known), self.period) if known else EVER
 
     def due(self, since: int) -> list[int]:
-        """The slots after a moment whose grace has passed."""
-        start = max(since, self.owes_from)
-        return [at for at in boundaries(start, self.as_of, self.period) if at + self.grace < self.as_of]
+        """The slots after a moment that the run owes and whose grace has passed."""
+        slots = boundaries(since, self.as_of, self.period)
+        return [at for at in slots if at > self.active_from and at + self.grace < self.as_of]
 
     def missed(self, since: int) -> list[int]:
         return [at for at in self.due(since) if at not in self.served]
 
     @cached_property
-    def streak(self) -> list[Tick]:
-        """The errors since the last ok, newest first; skips and blocks break none."""
-        errors: list[Tick] = []
-        for tick in self.recent:
-            if tick.status == "ok":
-                break
-            errors += [tick] if tick.status == "error" else []
-        return errors
+    def last_ok_at(self) -> int | None:
+        return max((tick.at for tick in self.known if tick.status == "ok"), default=None)
 
     @cached_property
-    def last_ok_at(self) -> int | None:
-        return next((tick.at for tick in self.recent if tick.status == "ok"), None)
+    def unwell(self) -> list[Tick]:
+        """The ticks after the last ok, oldest first."""
+        return [tick for tick in self.known if self.last_ok_at is None or tick.at > self.last_ok_at]
+
+    @cached_property
+    def streak(self) -> list[Tick]:
+        """The errors without an ok after them; skips and blocks break none."""
+        return [tick for tick in self.unwell if tick.status == "error"]
 
 
 class Sight:
@@ -195,20 +212,21 @@ class Sight:
         self.foreign = [tick for tick in rows.ticks if self.is_foreign(tick)]
         self.honest = [tick for tick in rows.ticks if tick.at <= as_of + LEAD and not self.is_foreign(tick)]
         self.active = [run for run in rows.runs if run.status == "active"]
+        self.active_ids = {run.id for run in self.active}
         periods = [period_of(run.timeframe) or 5 * MINUTE for run in self.active]
         self.shortest = min(periods, default=5 * MINUTE)
         longest = max(periods, default=0)
         self.horizon = as_of - max(HOUR, min(3 * longest + grace_of(longest), DAY))
-        own = self.own_ticks()
-        self.judged = [Judged(run, own[run.id], as_of, self.horizon) for run in self.active]
+        self.own = self._own_ticks()
+        self.judged = [Judged(run, self.own[run.id], as_of, self.horizon) for run in self.active]
 
     def is_foreign(self, tick: Tick) -> bool:
         run = self.by_id.get(tick.run_id) if tick.run_id else None
         return run is not None and tick.user_id != run.user_id
 
-    def own_ticks(self) -> dict[UUID | None, list[Tick]]:
+    def _own_ticks(self) -> dict[UUID | None, list[Tick]]:
         own: dict[UUID | None, list[Tick]] = defaultdict(list)
-        for tick in sorted(self.honest, key=lambda tick: (tick.at, tick.id.int)):
+        for tick in sorted(self.honest, key=lambda tick: (tick.at, LOUDEST_LAST.index(tick.status))):
             own[tick.run_id].append(tick)
         return own
 
@@ -224,18 +242,18 @@ class Sight:
         return {risk.user_id for risk in self.paused}
 
     @cached_property
-    def silent(self) -> list[Judged]:
-        """The runs that make the scheduler silent: overdue, though no touch of their row counts as a sign of life."""
+    def silent(self) -> bool:
+        """Whether nobody ticks: a run is overdue, no slot due since then was served, and no tick came for a while.
+
+        A job that touches every row is no sign of life; where a run has shown none for a day, it may be an activation.
+        """
         quiet_for = 3 * self.shortest + grace_of(self.shortest)
         if any(tick.at >= self.as_of - quiet_for for tick in self.honest):
-            return []
-        return [judged for judged in self.judged if judged.is_overdue(touched=False) and self._unserved(judged)]
-
-    def _unserved(self, judged: Judged) -> bool:
-        """No slot that was due since then was served by anyone."""
-        since = judged.expected_at(touched=False)
-        assert since is not None
-        return not any(max(other.served, default=EVER) >= since for other in self.judged)
+            return False
+        overdue = [one for one in self.judged if one.is_overdue(touched=not one.is_alive)]
+        served = max((at for one in self.judged for at in one.served), default=EVER)
+        others = max((tick.at + LEAD for tick in self.honest if tick.run_id not in self.active_ids), default=EVER)
+        return any(one.expected_at(touched=not one.is_alive) > max(served, others) for one in overdue)
 
 
 def percentile(values: Iterable[int], share: int) -> int | None:

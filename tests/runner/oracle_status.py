@@ -1,11 +1,12 @@
 """The second opinion on `/status` and `/runs`, in the shape of their answers. Times stay microseconds."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from tests.runner.oracle import (
+    DAY,
     LEAD,
-    MINUTE,
+    LOUDEST_LAST,
     SECOND,
     STATUSES,
     WINDOWS,
@@ -15,85 +16,18 @@ from tests.runner.oracle import (
     Tick,
     distribution,
     percentile,
-    period_of,
     slot_of,
 )
-
-SEVERITY = {"scheduler_silent": "down"}
-
-
-def rules(sight: Sight) -> dict[str, int]:
-    """The rules that are broken, and how many runs, ticks or locks break each."""
-    judged, as_of = sight.judged, sight.as_of
-    recent = [tick for tick in sight.honest if tick.at >= sight.horizon]
-    by_status = Counter(tick.status for tick in recent)
-    answered = by_status["ok"] + by_status["error"]
-    found = {
-        "error_streak": sum(len(one.streak) >= 3 for one in judged),
-        "not_working": sum(not_working(one, sight) for one in judged),
-        "paused_after_errors": len(paused_after_errors(sight)),
-        "audit_missing": sum(audit_missing(one) for one in judged),
-        "error_rate": int(answered >= 20 and by_status["error"] * 10 > answered),
-        "lock_overlong": sum(is_overlong(sight, lock) for lock in sight.rows.locks),
-        "lock_orphaned": sum(is_orphaned(sight, lock) for lock in sight.rows.locks),
-        "unparsable_timeframe": sum(one.parsed is None for one in judged),
-        "clock_ahead": len(sight.ahead),
-        "foreign_ticks": sum(sight.horizon <= tick.at <= as_of + LEAD for tick in sight.foreign),
-    }
-    if sight.enabled is False:
-        found["runner_disabled"] = 1
-    elif sight.silent:
-        found["scheduler_silent"] = 1
-    else:
-        found["overdue"] = sum(one.is_overdue() for one in judged)
-    return {rule: count for rule, count in found.items() if count}
-
-
-def not_working(one: Judged, sight: Sight) -> bool:
-    last = one.recent[:3]
-    return len(last) == 3 and all(tick.status != "ok" for tick in last) and one.run.user_id not in sight.paused_users
-
-
-def paused_after_errors(sight: Sight) -> list[Tick]:
-    own = sight.own_ticks()
-    newest = [own[run.id][-1] for run in sight.rows.runs if run.status == "paused" and own[run.id]]
-    return [tick for tick in newest if tick.status == "error" and tick.at >= sight.horizon]
-
-
-def audit_missing(one: Judged) -> bool:
-    """Of a time whose ticks retention may have deleted nothing is claimed."""
-    ran_at, newest = one.run.last_run_at, one.newest
-    if ran_at is None or ran_at < one.horizon:
-        return False
-    return newest is None or ran_at - newest.at > one.grace
-
-
-def verdict(broken: dict[str, int]) -> str:
-    if not broken:
-        return "ok"
-    return "down" if any(SEVERITY.get(rule) == "down" for rule in broken) else "degraded"
-
-
-def is_orphaned(sight: Sight, lock: Lock) -> bool:
-    run = sight.by_id.get(lock.run_id)
-    return lock.until > sight.as_of and (run is None or run.status != "active")
-
-
-def is_overlong(sight: Sight, lock: Lock) -> bool:
-    run = sight.by_id.get(lock.run_id)
-    period = (period_of(run.timeframe) or 5 * MINUTE) if run else 0
-    return lock.until > sight.as_of and sight.as_of - lock.updated_at > max(2 * period, 10 * MINUTE)
+from tests.runner.oracle_rules import is_orphaned, is_overlong
 
 
 def status(sight: Sight, window: str) -> dict[str, Any]:
     since = sight.as_of - WINDOWS[window]
-    ticks = [tick for tick in sight.rows.ticks if since <= tick.at <= sight.as_of + LEAD]
-    broken = rules(sight)
-    newest = max(sight.rows.ticks, key=lambda tick: (tick.at, tick.id.int), default=None)
+    ticks = [tick for tick in sight.rows.ticks if since < tick.at <= sight.as_of]
+    present = (tick for tick in sight.rows.ticks if tick.at <= sight.as_of + LEAD)
+    newest = max(present, key=lambda tick: (tick.at, tick.id.int), default=None)
     states = Counter(one.state for one in sight.judged)
     return {
-        "verdict": verdict(broken),
-        "rules": broken,
         "enabled": sight.enabled,
         "activeStrategies": len(sight.active),
         "lastRunAt": newest and newest.at,
@@ -113,7 +47,7 @@ def status(sight: Sight, window: str) -> dict[str, Any]:
         },
         "ticks": tick_figures(sight, ticks, since),
         "streaks": {
-            str(one.run.id): {"errors": len(one.streak), "since": one.streak[-1].at, "lastOkAt": one.last_ok_at}
+            str(one.run.id): {"errors": len(one.streak), "since": one.streak[0].at, "lastOkAt": one.last_ok_at}
             for one in sight.judged
             if len(one.streak) >= 3
         },
@@ -137,7 +71,7 @@ def tick_figures(sight: Sight, ticks: list[Tick], since: int) -> dict[str, Any]:
         "missed": sum(len(one.missed(since)) for one in sight.judged),
         "latencyMs": distribution([tick.latency_ms for tick in ticks if tick.latency_ms is not None]),
         "finishDelayMs": distribution(
-            [(tick.finished_at - tick.at) // 1000 for tick in ticks if tick.finished_at is not None]
+            [max(0, tick.finished_at - tick.at) // 1000 for tick in ticks if tick.finished_at is not None]
         ),
         "reasons": Counter(tick.reason for tick in ticks if tick.reason is not None),
     }
@@ -170,10 +104,17 @@ def lock_item(sight: Sight, lock: Lock) -> dict[str, Any]:
     }
 
 
-def bucket(sight: Sight, window: str, start: int, end: int) -> dict[str, Any]:
-    """A bar of the series: the ticks of the window that fall into it."""
+def bars(sight: Sight, window: str, width: int) -> dict[int, dict[str, Any]]:
+    """The bars of a series that are not empty, by the moment at which they begin."""
     since = sight.as_of - WINDOWS[window]
-    ticks = [tick for tick in sight.rows.ticks if max(start, since) <= tick.at < end and tick.at <= sight.as_of + LEAD]
+    by_bar: dict[int, list[Tick]] = defaultdict(list)
+    for tick in sight.rows.ticks:
+        if since < tick.at <= sight.as_of:
+            by_bar[tick.at // width * width].append(tick)
+    return {start: bar(ticks) for start, ticks in by_bar.items()}
+
+
+def bar(ticks: list[Tick]) -> dict[str, Any]:
     counts = Counter(tick.status for tick in ticks)
     latencies = [tick.latency_ms for tick in ticks if tick.latency_ms is not None]
     return {**{status: counts[status] for status in STATUSES}, "p95": percentile(latencies, 95)}
@@ -188,39 +129,51 @@ def grid(sight: Sight, slots: int) -> dict[str, dict[str, Any]]:
             "symbol": one.run.symbol,
             "timeframe": one.run.timeframe,
             "state": one.state,
-            "lastTickAt": one.newest and one.newest.at,
+            "lastTickAt": one.newest_at,
             "nextExpectedAt": one.expected_at(),
             "lateBySeconds": one.late_by / SECOND,
-            "missed": len(one.missed(sight.as_of - WINDOWS["1h"])),
+            "missed": strip.count("missed"),
             "streak": len(one.streak),
             "lock": lock_item(sight, locks[one.run.id]) if one.run.id in locks else None,
             "cause": cause(sight, one, locks.get(one.run.id)),
-            "slots": cells(one, slots),
+            "slots": strip,
         }
         for one in sight.judged
+        for strip in [cells(one, slots)]
     }
 
 
-def cause(sight: Sight, one: Judged, lock: Lock | None) -> str | None:
+def cause(sight: Sight, one: Judged, lock: Lock | None) -> dict[str, Any] | None:
     """Why a run is overdue."""
     if not one.is_overdue():
         return None
     if sight.silent:
-        return "scheduler_silent"
+        return {"kind": "scheduler_silent"}
     if lock is not None and lock.until > sight.as_of:
-        return "locked"
-    if one.newest is not None and one.newest.status == "blocked":
-        return "blocked"
-    return "erroring" if one.newest is not None and one.newest.status == "error" else "unknown"
+        return {"kind": "locked", "by": lock.owner, "since": lock.updated_at}
+    kind = {"blocked": "blocked", "error": "erroring"}.get(one.newest.status) if one.newest else None
+    if one.newest is None or kind is None:
+        return {"kind": "unknown"}
+    return {"kind": kind, "since": one.newest.at, "reason": one.newest.reason}
 
 
 def cells(one: Judged, slots: int) -> list[str]:
-    """The newest slots, oldest first, ending with the one that a tick of now would serve."""
+    """The newest slots, oldest first, up to the one that a tick of now would serve, at most a day back.
+
+    They end where the run owed nothing and did nothing, before it became active.
+    """
     newest = slot_of(one.as_of, one.period)
-    return [cell(one, newest - back * one.period) for back in reversed(range(slots))]
+    strip: list[str] = []
+    for at in range(newest, max(newest - slots * one.period, one.as_of - DAY), -one.period):
+        if at not in one.served and at <= one.active_from:
+            break
+        strip.insert(0, cell(one, at))
+    return strip
 
 
-def cell(one: Judged, boundary: int) -> str:
-    if boundary in one.served:
-        return one.served[boundary].status
-    return "missed" if boundary + one.grace < one.as_of and boundary > one.owes_from else "pending"
+def cell(one: Judged, at: int) -> str:
+    """What became of a slot; of several ticks in it the loudest is shown."""
+    statuses = one.served.get(at)
+    if statuses:
+        return max(statuses, key=LOUDEST_LAST.index)
+    return "missed" if at + one.grace < one.as_of else "pending"

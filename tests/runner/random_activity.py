@@ -102,7 +102,7 @@ class World:
         boundary = slot_of(self.as_of, period)
         for back in range(random.choice((2, 5, 20, 70))):
             at = boundary - back * period
-            if at > self.as_of - quiet and quiet or self._some(gaps):
+            if (at > self.as_of - quiet and quiet) or self._some(gaps):
                 continue
             status = habit if back < random.choice((2, 4, 30)) else "ok"
             yield self._tick(run, min(self._in_slot(at, period), self.as_of + LEAD), status)
@@ -135,7 +135,9 @@ class World:
 
     def _ran(self, run: Run, ticks: list[Tick]) -> Run:
         """With `last_run_at` as the engine left it, or not: long before, while nothing was recorded, or ahead."""
-        at = max((t.finished_at or t.at for t in ticks if t.run_id == run.id and t.status in ("ok", "error")), default=0)
+        at = max(
+            (t.finished_at or t.at for t in ticks if t.run_id == run.id and t.status in ("ok", "error")), default=0
+        )
         if self._some(0.15):
             at = self.random.choice((0, self._moment(period_of(run.timeframe) or 5 * MINUTE), self.as_of - 9 * DAY))
         return Run(**{**vars(run), "last_run_at": at or None})
