@@ -210,7 +210,9 @@ class _Transaction:
             return histories
         users = [judged[run].user_id for run in after]
         times = list(after.values())
-        tails = await self._fetch(Section.ACTIVITY, "tails", self._as_of, list(after), users, times, min(times))
+        # An error of the same moment as an ok comes after it.
+        earliest = max(min(times) - timedelta(microseconds=1), start)
+        tails = await self._fetch(Section.ACTIVITY, "tails", self._as_of, list(after), users, times, earliest)
         if tails is None:
             return None
         by_run = defaultdict(list)
@@ -297,9 +299,6 @@ class _Transaction:
 
 def _history(rows: Sequence[Mapping[str, Any]], newest_ok_at: datetime | None) -> History:
     """What the ticks after the newest ok, grouped by status, say."""
-    if not rows and newest_ok_at is not None:
-        # Nothing came after it, but an error at the same moment: `history_of` says the same.
-        return History(newest_ok_at, ERROR, newest_ok_at=newest_ok_at)
     newest = max(rows, key=lambda row: (row["newest_at"], loudness(row["status"])))
     by_status = {row["status"]: row for row in rows}
     errors = by_status.get(ERROR)

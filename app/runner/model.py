@@ -92,7 +92,7 @@ class History:
     """What the own ticks of one run say: those of its user, up to asOf + 5 s, as far back as they were read.
 
     `tail` numbers the ticks later than the newest `ok`, all of them where none is. Of ticks of one and the same time
-    the loudest is the newest.
+    the loudest counts as the latest.
     """
 
     newest_at: datetime
@@ -111,13 +111,17 @@ def loudness(status: str) -> int:
     return _QUIET_TO_LOUD.index(status) if status in _QUIET_TO_LOUD else -1
 
 
+def _place(tick: Tick) -> tuple[datetime, int]:
+    return tick.scheduled_at, loudness(tick.status)
+
+
 def history_of(ticks: Sequence[Tick]) -> History | None:
     """The history that some ticks of one run tell, in any order; None for no ticks."""
     if not ticks:
         return None
-    newest = max(ticks, key=lambda tick: (tick.scheduled_at, loudness(tick.status)))
+    newest = max(ticks, key=_place)
     newest_ok_at = max((tick.scheduled_at for tick in ticks if tick.status == OK), default=None)
-    tail = [tick for tick in ticks if newest_ok_at is None or tick.scheduled_at > newest_ok_at]
+    tail = [tick for tick in ticks if newest_ok_at is None or _place(tick) > (newest_ok_at, loudness(OK))]
     return History(
         newest_at=newest.scheduled_at,
         newest_status=newest.status,

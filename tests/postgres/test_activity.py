@@ -205,6 +205,20 @@ async def test_ticks_are_attributed_to_runs_of_their_user_only(project: Project)
     assert {row.state for row in rows.values()} <= set(State)
 
 
+@pytest.mark.parametrize("state", ["draft", "active", "paused", "stopped"])
+async def test_ticks_of_a_foreign_user_are_reported_whatever_the_state_of_their_run(
+    project: Project, state: str
+) -> None:
+    await project.execute(
+        f"update strategy_runs set status = '{state}' where symbol = 'SOL-USD';"
+        "insert into strategy_tick_runs (strategy_run_id, user_id, scheduled_at, started_at, status)"
+        " select id, '00000000-0000-4000-8000-000000000001', now(), now(), 'ok' from strategy_runs"
+        " where symbol = 'SOL-USD' order by id limit 1"
+    )
+    found = {reason.rule: reason.count for reason in (await status(project)).reasons}
+    assert found["foreign_ticks"] == 1
+
+
 async def test_of_a_silent_run_the_rows_stored_last_tell_since_when(project: Project) -> None:
     await project.execute(
         OLD + ", last_run_at = null; delete from strategy_tick_runs where strategy_run_id ="

@@ -188,13 +188,14 @@ class Judged:
         return [at for at in self.due(since) if at not in self.served]
 
     @cached_property
-    def last_ok_at(self) -> int | None:
-        return max((tick.at for tick in self.known if tick.status == "ok"), default=None)
-
-    @cached_property
     def unwell(self) -> list[Tick]:
         """The ticks after the last ok, oldest first."""
-        return [tick for tick in self.known if self.last_ok_at is None or tick.at > self.last_ok_at]
+        oks = [place for place, tick in enumerate(self.known) if tick.status == "ok"]
+        return self.known[oks[-1] + 1 :] if oks else self.known
+
+    @property
+    def last_ok_at(self) -> int | None:
+        return max((tick.at for tick in self.known if tick.status == "ok"), default=None)
 
     @cached_property
     def streak(self) -> list[Tick]:
@@ -212,7 +213,7 @@ class Sight:
         self.foreign = [tick for tick in rows.ticks if self.is_foreign(tick)]
         self.honest = [tick for tick in rows.ticks if tick.at <= as_of + LEAD and not self.is_foreign(tick)]
         self.active = [run for run in rows.runs if run.status == "active"]
-        self.active_ids = {run.id for run in self.active}
+        self.watched_ids = {run.id for run in rows.runs if run.status == "active" or is_newly_paused(run, as_of)}
         periods = [period_of(run.timeframe) or 5 * MINUTE for run in self.active]
         self.shortest = min(periods, default=5 * MINUTE)
         longest = max(periods, default=0)
@@ -251,9 +252,20 @@ class Sight:
         if any(tick.at >= self.as_of - quiet_for for tick in self.honest):
             return False
         overdue = [one for one in self.judged if one.is_overdue(touched=not one.is_alive)]
-        served = max((at for one in self.judged for at in one.served), default=EVER)
-        others = max((tick.at + LEAD for tick in self.honest if tick.run_id not in self.active_ids), default=EVER)
-        return any(one.expected_at(touched=not one.is_alive) > max(served, others) for one in overdue)
+        served = max(map(self._slot_served, self.honest), default=EVER)
+        return any(one.expected_at(touched=not one.is_alive) > served for one in overdue)
+
+    def _slot_served(self, tick: Tick) -> int:
+        """Of a run that is neither active nor newly paused the period is not looked at."""
+        if tick.run_id is None or tick.run_id not in self.watched_ids:
+            return tick.at + LEAD
+        return slot_of(tick.at, period_of(self.by_id[tick.run_id].timeframe) or 5 * MINUTE)
+
+
+def is_newly_paused(run: Run, as_of: int) -> bool:
+    """Paused, and changed or run within the last day."""
+    signs = (run.updated_at, run.last_run_at)
+    return run.status == "paused" and any(at is not None and at >= as_of - DAY for at in signs)
 
 
 def percentile(values: Iterable[int], share: int) -> int | None:

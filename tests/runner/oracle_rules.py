@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from tests.runner.oracle import (
-    DAY,
-    EVER,
     LEAD,
     MINUTE,
     SECOND,
@@ -16,6 +14,7 @@ from tests.runner.oracle import (
     Run,
     Sight,
     grace_of,
+    is_newly_paused,
     period_of,
 )
 
@@ -81,14 +80,9 @@ def not_working(one: Judged, sight: Sight) -> bool:
 
 
 def paused_after_errors(sight: Sight) -> list[Run]:
-    """The paused runs, changed or run within the last day, whose newest tick is an error."""
-    found = []
-    for run in sight.rows.runs:
-        changed = max((at for at in (run.updated_at, run.last_run_at) if at is not None), default=EVER)
-        ticks = sight.own[run.id]
-        if run.status == "paused" and changed >= sight.as_of - DAY and ticks and ticks[-1].status == "error":
-            found.append(run)
-    return found
+    """The newly paused runs whose newest tick is an error."""
+    newest = {run: sight.own[run.id][-1] for run in sight.rows.runs if sight.own[run.id]}
+    return [run for run, tick in newest.items() if is_newly_paused(run, sight.as_of) and tick.status == "error"]
 
 
 def audit_missing(sight: Sight) -> Broken | None:
@@ -131,7 +125,7 @@ def overlong(sight: Sight) -> Broken | None:
     found = [lock for lock in sight.rows.locks if is_overlong(sight, lock)]
     if not found:
         return None
-    first = min(found, key=lambda lock: lock.updated_at)
+    first = min(found, key=lambda lock: (lock.updated_at, lock.run_id.int))
     held = (sight.as_of - first.updated_at) / SECOND
     return Broken(len(found), held, longest_lock(sight, first) / SECOND, ids(lock.run_id for lock in found))
 
@@ -143,8 +137,8 @@ def foreign_ticks(sight: Sight) -> Broken | None:
 
 
 def silence(sight: Sight) -> Broken:
-    """The newest tick is looked for in the judging horizon, and of runs that are active at any time."""
-    known = [tick.at for tick in sight.honest if tick.at > sight.horizon or tick.run_id in sight.active_ids]
+    """The newest tick is looked for in the judging horizon, and of runs that are watched at any time."""
+    known = [tick.at for tick in sight.honest if tick.at > sight.horizon or tick.run_id in sight.watched_ids]
     quiet = (sight.as_of - max(known)) / SECOND if known else None
     limit = 3 * sight.shortest + grace_of(sight.shortest)
     return Broken(len(sight.active), quiet, limit / SECOND, ids(run.id for run in sight.active))

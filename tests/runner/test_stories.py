@@ -175,6 +175,17 @@ def test_errors_in_a_row_are_a_streak_that_skips_do_not_break_and_an_ok_does() -
     assert rules(healed) == []
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_ticks_of_one_moment_an_error_is_the_latest_and_an_ok_hides_it_not(order: int) -> None:
+    """Two runners at work write such; in which order their rows are read says nothing."""
+    good, now = every(60, 2 * HOUR, 2 * MINUTE), NOW - 34 * SECOND
+    both = [Tick(now, status) for status in ("error", "ok", "skipped")][::order]
+    before = [Tick(now - n * MINUTE, "error") for n in (1, 2)]
+    (streak,) = World((RUN,), {RUN.id: [*good, *before, Tick(now, "error")]}).report().streaks or ()
+    assert streak.errors == 3
+    assert World((RUN,), {RUN.id: [*good, *before, *both]}).row(RUN).streak == 1
+
+
 def test_an_hourly_strategy_among_minutely_ones_is_on_time_between_its_hours() -> None:
     hourly = make_run(2, "1h", last_run_at=NOW - HOUR)
     world = World((RUN, hourly), {**HEALTHY.ticks, hourly.id: every(3600, 5 * HOUR)})
