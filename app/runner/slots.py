@@ -66,12 +66,14 @@ class ServedSlots:
 def activated_at(run: Run, thresholds: Thresholds) -> datetime | None:
     """The latest time at which the run is known to have become active; slots before it prove nothing.
 
-    created_at, or updated_at, which activation sets. Where updated_at lies within the shortest grace of last_run_at it
-    was the runner that touched the row, and it says nothing of an activation.
+    created_at, or updated_at, which activation sets. Where updated_at follows last_run_at within the shortest grace it
+    was the runner that touched the row, and it says nothing of an activation. An activation that the first run follows
+    as closely is one.
     """
     touched = run.updated_at
-    if touched is not None and run.last_run_at is not None and abs(touched - run.last_run_at) <= thresholds.grace_min:
-        touched = None
+    if touched is not None and run.last_run_at is not None:
+        by_runner = timedelta() <= touched - run.last_run_at <= thresholds.grace_min
+        touched = None if by_runner else touched
     return max((at for at in (run.created_at, touched) if at is not None), default=None)
 
 

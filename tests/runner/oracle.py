@@ -174,7 +174,7 @@ class Judged:
         """
         run = self.run
         touched = run.updated_at
-        if touched is not None and run.last_run_at is not None and abs(touched - run.last_run_at) <= MINUTE:
+        if touched is not None and run.last_run_at is not None and 0 <= touched - run.last_run_at <= MINUTE:
             touched = None
         known = [at for at in (run.created_at, touched) if at is not None]
         return slot_of(max(known), self.period) if known else EVER

@@ -43,6 +43,14 @@ def test_a_run_activated_ten_seconds_ago_is_not_late_and_missed_nothing() -> Non
     assert SlotOutcome.MISSED not in (row.slots or ())
 
 
+def test_a_run_that_ran_at_once_after_its_activation_missed_nothing_before_it() -> None:
+    """Though that is as close as a trigger's touch comes to the run that it follows."""
+    fresh = make_run(updated_at=NOW - 50 * SECOND, last_run_at=NOW - 33 * SECOND)
+    world = World((fresh,), {fresh.id: [Tick(NOW - 34 * SECOND, "ok")]})
+    assert (world.report().verdict, world.report().ticks.missed) == ("ok", 0)
+    assert world.row(fresh).slots == (SlotOutcome.OK,)
+
+
 def test_a_run_paused_and_resumed_after_a_week_owes_nothing_for_that_week() -> None:
     resumed = make_run(2, updated_at=NOW - 10 * SECOND, last_run_at=NOW - 7 * DAY)
     for others in (HEALTHY, World((), {})):
