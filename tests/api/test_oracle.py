@@ -1,20 +1,18 @@
 """Every figure of `/status` and `/runs`, over HTTP from a real database, against a second opinion on the same rows."""
 
 import asyncio
-from collections.abc import Mapping
 from random import Random
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from app.postgres.statements import statement
 from tests.api.disagreements import disagreements, instant
 from tests.api.service import serving_project
 from tests.databases import Project
 from tests.runner.oracle import DAY, HOUR, MINUTE, SECOND, Rows
 from tests.runner.random_activity import Shape, World
-from tests.stored_rows import moment, read_rows, write_rows
+from tests.stored_rows import read_rows, write_rows
 
 # As in production some of these are not promised, and rows that break them have to be told of.
 LOOSENED = """
@@ -39,22 +37,6 @@ SHAPES = st.builds(
     kept_for=st.sampled_from((9 * DAY, 9 * DAY, 9 * DAY, DAY, HOUR, 20 * MINUTE)),
     strangers=st.sampled_from((0, 5, 60)),
 )
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What the database takes for now, in microseconds, is the last of these: the only thing that is not real here."""
-    now: list[int] = []
-
-    def told(name: str, identifiers: Mapping[str, str] | None = None, *, condition: str = "") -> str:
-        text = statement(name, identifiers, condition=condition)
-        if name != "as_of":
-            return text
-        assert text.count("pg_catalog.now()") == 1
-        return text.replace("pg_catalog.now()", f"'{moment(now[-1])}'::timestamptz")
-
-    monkeypatch.setattr("app.postgres.activity.statement", told)
-    return now
 
 
 @pytest.mark.parametrize("enabled", [None, False])
