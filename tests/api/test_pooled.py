@@ -1,7 +1,7 @@
 """The API's tests once more, through a real PgBouncer in session mode and in transaction mode.
 
 Whatever is named `test_...` in the modules below runs here as well, with a database that the service reaches through
-the pooler. Those left out count connections or ask nothing of a database.
+the pooler.
 """
 
 import asyncio
@@ -25,8 +25,29 @@ from tests.api.process import (
 from tests.api.service import PROBE
 from tests.api.test_auth import *  # noqa: F403 - their tests are what it is for
 from tests.api.test_schema import *  # noqa: F403
+from tests.api.test_status import *  # noqa: F403
+from tests.api.test_tick_exports import *  # noqa: F403
+from tests.api.test_tick_runs import *  # noqa: F403
+from tests.api.test_tick_stream import *  # noqa: F403
 from tests.databases import SECRET, new_project
 from tests.pooler import MODES, PgBouncer, PooledProject, running_pooler
+
+# They ask nothing of a database, start a service of their own, or measure memory for a long time.
+LEFT_OUT = """
+test_a_bad_value_is_named_and_not_repeated
+test_a_cursor_holds_its_position_to_the_microsecond
+test_a_cursor_with_one_bit_changed_is_none
+test_a_hundred_thousand_rows_grow_memory_by_less_than_20_mb
+test_a_reader_that_stalls_is_cut_off
+test_garbage_is_no_cursor_and_no_other_error
+test_no_credential_is_401_without_an_error_in_the_challenge
+test_nothing_a_cell_holds_is_a_formula_to_a_spreadsheet
+test_only_one_authorization_header_of_the_bearer_scheme_is_a_credential
+test_serve_ends_streams_and_itself_on_sigterm
+test_the_probe_is_no_admin_here
+"""
+for name in LEFT_OUT.split():
+    del globals()[name]
 
 
 @pytest.fixture(scope="module")
