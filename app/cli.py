@@ -1,9 +1,12 @@
 """The command line: arguments in, exit codes out. Commands import what they need, so that `check` starts fast."""
 
 import asyncio
+import atexit
+import os
 import signal
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
@@ -133,6 +136,8 @@ def serve(
     configure_logging(settings)
     # When it has shut down, uvicorn raises the signal once more for whoever had handled it before.
     signal.signal(signal.SIGTERM, _leave)
+    if workers > 1:
+        _share_counts()
     uvicorn.run(
         "app.main:app",
         factory=True,
@@ -194,6 +199,13 @@ def main() -> None:
 def _leave(_signal: int, _frame: object) -> NoReturn:
     """To be asked to stop is no failure."""
     sys.exit(0)
+
+
+def _share_counts() -> None:
+    """Workers count requests in files of one folder, so that a scrape of any of them tells of all."""
+    folder = TemporaryDirectory(prefix="runner-diagnostics-")
+    atexit.register(folder.cleanup)
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder.name)
 
 
 async def _check(settings: "Settings") -> "SchemaReport":

@@ -12,6 +12,7 @@ from app.api.auth import Authentication, RequireAdmin
 from app.api.fix import fix_routes
 from app.api.health import health_routes
 from app.api.keys import SigningKeys
+from app.api.metrics import CountRequests, RequestCounts, Scrapes, metrics_routes
 from app.api.schema import SchemaReports, schema_routes
 from app.api.shutdown import told_of_shutdown
 from app.api.status import StatusReports, status_routes
@@ -64,13 +65,18 @@ def create_app(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     headers.install(app, settings)
+    counts = RequestCounts()
+    app.add_middleware(CountRequests, counts=counts)
     app.include_router(health_routes(database))
     admin_or_probe = RequireAdmin(authentication, settings, probe=True)
     reports = SchemaReports(diagnostics, settings)
     app.include_router(schema_routes(reports, admin_or_probe))
     admin = RequireAdmin(authentication, settings)
     app.include_router(fix_routes(reports, admin))
-    app.include_router(status_routes(StatusReports(Pulse(settings, database), settings), admin_or_probe, admin))
+    statuses = StatusReports(Pulse(settings, database), settings)
+    app.include_router(status_routes(statuses, admin_or_probe, admin))
+    if development or settings.probe_token is not None:
+        app.include_router(metrics_routes(Scrapes(reports, statuses), counts, admin_or_probe))
     app.include_router(tick_routes(ticks, TickExports(database, settings), admin))
     app.include_router(tick_stream_routes(feed, admin))
     app.include_router(web_routes(settings))

@@ -33,7 +33,7 @@ def test_every_command_the_readme_shows_exists() -> None:
 def test_the_readme_lists_every_path_of_the_service_and_no_other() -> None:
     rows = re.findall(r"^\| (`GET .*?) \|", README, re.MULTILINE)
     shown = {path for row in rows for path in re.findall(r"(/[\w/-]+)", row)}
-    paths = create_app(load(supabase_jwt_secret=SECRET)).openapi()["paths"].keys()
+    paths = create_app(load(supabase_jwt_secret=SECRET, probe_token=SECRET)).openapi()["paths"].keys()
     assert shown == set(paths)
 
 

@@ -1,5 +1,6 @@
 """`GET /api/runner/schema`: the conformance report."""
 
+import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -27,11 +28,12 @@ class SchemaQuery(QueryModel):
 
 @dataclass(frozen=True, slots=True)
 class RenderedReport:
-    """A report in the forms it is asked for, rendered once however many ask."""
+    """A report in the forms it is asked for, rendered once however many ask. `read_at` is on the monotonic clock."""
 
     report: SchemaReport
     json: bytes
     text: bytes
+    read_at: float
 
 
 class SchemaReports:
@@ -51,6 +53,7 @@ class SchemaReports:
             report=report,
             json=schema_report_json(report),
             text=schema_report_text(report).plain.encode(),
+            read_at=time.monotonic(),
         )
 
 

@@ -1,5 +1,6 @@
 """`GET /api/runner/status` and `/runs`: is the runner healthy, and how is each strategy doing."""
 
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -49,10 +50,11 @@ class RunsQuery(QueryModel):
 
 @dataclass(frozen=True, slots=True)
 class RenderedStatus:
-    """A report, and its JSON, rendered once however many ask."""
+    """A report, and its JSON, rendered once however many ask. `read_at` is on the monotonic clock."""
 
     report: StatusReport
     json: bytes
+    read_at: float
 
 
 class StatusReports:
@@ -81,7 +83,7 @@ class StatusReports:
     def _read(self, window: Window) -> Callable[[], Coroutine[Any, Any, RenderedStatus]]:
         async def read() -> RenderedStatus:
             report = await self._pulse.status(window)
-            return RenderedStatus(report, status_report_json(report))
+            return RenderedStatus(report, status_report_json(report), time.monotonic())
 
         return read
 
