@@ -34,7 +34,10 @@ cli = typer.Typer(
 @cli.command(epilog="Examples:  runner-diagnostics check  |  runner-diagnostics check --format json | jq .summary")
 def check(
     database_url: DatabaseUrl = None,
-    output_format: Annotated[Literal["text", "json"], typer.Option("--format")] = "text",
+    output_format: Annotated[
+        Literal["text", "json", "junit", "github", "sarif"],
+        typer.Option("--format", help="text for people; the others for programs, the last three for CI."),
+    ] = "text",
 ) -> None:
     """Compare the database with what the runner expects.
 
@@ -45,13 +48,23 @@ def check(
 
     settings = load_settings(database_url=database_url)
     report = asyncio.run(_check(settings))
+    if output_format == "text":
+        write_text(schema_report_text(report))
+    else:
+        write(_rendered(report, output_format))
+    raise typer.Exit(exit_code(report.conformant))
+
+
+def _rendered(report: "SchemaReport", output_format: Literal["json", "junit", "github", "sarif"]) -> str:
     if output_format == "json":
         from app.render.json import enveloped, schema_report_json
 
-        write(enveloped(schema_report_json(report), request_id=None, cached=False).decode() + "\n")
-    else:
-        write_text(schema_report_text(report))
-    raise typer.Exit(exit_code(report.conformant))
+        return enveloped(schema_report_json(report), request_id=None, cached=False).decode() + "\n"
+    from app.render.github import github_commands
+    from app.render.junit import junit_xml
+    from app.render.sarif import sarif_json
+
+    return {"junit": junit_xml, "github": github_commands, "sarif": sarif_json}[output_format](report)
 
 
 @cli.command(epilog="Example:  runner-diagnostics fix --output supabase/migrations && supabase db push")

@@ -69,3 +69,17 @@ def test_compose_gives_the_service_settings_it_can_start_with(monkeypatch: pytes
     assert services["service"]["depends_on"]["database"]["condition"] == "service_healthy"
     for volume in services["database"]["volumes"]:
         assert (ROOT / volume.split(":")[0]).exists()
+
+
+def test_the_job_in_the_ci_document_is_yaml_and_runs_commands_that_exist() -> None:
+    (job,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/ci.md").read_text(), re.DOTALL)
+    steps = yaml.safe_load(job)["jobs"]["migrate"]["steps"]
+    commands = [
+        shlex.split(command)
+        for step in steps
+        for command in re.findall(r"\.venv/bin/runner-diagnostics ([^>|\n]+)", step.get("run", ""))
+    ]
+    assert commands == [["check", "--format", "github"], ["check", "--format", "sarif"]]
+    pushes = next(number for number, step in enumerate(steps) if "db push" in step.get("run", ""))
+    checks = next(number for number, step in enumerate(steps) if "check" in step.get("run", ""))
+    assert pushes < checks

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from app.contract.check import Check, Outcome, Severity
+from app.contract.check import Outcome, Severity
 from app.diagnostics import SchemaReport
+from app.render.text import by_table
 from app.runner.figures import Distribution
 from app.runner.model import RUN_STATUSES, SIGNALS, TICK_STATUSES
 from app.runner.report import LockFigures, RunFigures, StatusReport, TickFigures
@@ -57,27 +58,20 @@ def _schema_metrics(report: SchemaReport | None) -> Iterator[Metric]:
     yield _one_of("schema_conformance", "1 at what the schema is.", "state", CONFORMANCE.values(), state)
     if report is None:
         return
+    # The tables are the contract's.
     failed = GaugeMetricFamily(
         PREFIX + "schema_failed_checks", "Failed checks of a table.", labels=("table", "severity")
     )
     unknown = GaugeMetricFamily(
         PREFIX + "schema_unknown_checks", "Checks of a table that could not be made.", labels=("table",)
     )
-    for table, checks in _by_table(report.checks).items():
+    for table, checks in by_table(report.checks).items():
         for severity in Severity:
             number = sum(check.outcome is Outcome.FAIL and check.severity is severity for check in checks)
             failed.add_metric((table, severity.value), number)
         unknown.add_metric((table,), sum(check.outcome is Outcome.UNKNOWN for check in checks))
     yield failed
     yield unknown
-
-
-def _by_table(checks: Iterable[Check]) -> dict[str, list[Check]]:
-    """The names are the contract's; roles and migrations stand for themselves."""
-    tables: dict[str, list[Check]] = {}
-    for check in checks:
-        tables.setdefault(check.table or check.key.split(".", maxsplit=1)[0], []).append(check)
-    return tables
 
 
 def _status_metrics(report: StatusReport | None) -> Iterator[Metric]:

@@ -34,21 +34,24 @@ def schema_report_text(report: SchemaReport) -> Text:
     """The report as `check` prints it. `.plain` is the same without style."""
     text = Text()
     _head(text, report)
-    findings = _findings(report.checks)
-    for check in findings:
+    found = findings(report.checks)
+    for check in found:
         _finding(text, check)
     _skipped(text, report.checks)
-    if findings:
+    if found:
         text.append("\n")
     _table(text, report.checks)
-    summary = report.summary
-    text.append(
-        f"{_count(summary.fail, 'error')}, {_count(summary.warning, 'warning')}, {summary.unknown} unknown,"
-        f" {summary.passed} passed, {summary.skipped} skipped."
-        f" Exit code {exit_code(report.conformant)}.\n"
-    )
+    text.append(f"{summary_line(report)} Exit code {exit_code(report.conformant)}.\n")
     _fix(text, report)
     return text
+
+
+def summary_line(report: SchemaReport) -> str:
+    summary = report.summary
+    return (
+        f"{_count(summary.fail, 'error')}, {_count(summary.warning, 'warning')}, {summary.unknown} unknown,"
+        f" {summary.passed} passed, {summary.skipped} skipped."
+    )
 
 
 def _fix(text: Text, report: SchemaReport) -> None:
@@ -73,19 +76,20 @@ def _head(text: Text, report: SchemaReport) -> None:
     text.stylize(style, 0, len(verdict))
 
 
-def _findings(checks: Iterable[Check]) -> list[Check]:
+def findings(checks: Iterable[Check]) -> list[Check]:
     """Errors, then warnings, then unknowns, each in the order of the contract."""
     order = ("error", "warning", "unknown")
-    return sorted((check for check in checks if _label(check) in order), key=lambda check: order.index(_label(check)))
+    return sorted((check for check in checks if label(check) in order), key=lambda check: order.index(label(check)))
 
 
-def _label(check: Check) -> str:
+def label(check: Check) -> str:
+    """What a finding is called: error, warning, unknown or skipped."""
     return check.severity.value if check.outcome is Outcome.FAIL else check.outcome.value
 
 
 def _finding(text: Text, check: Check) -> None:
-    label = _label(check)
-    text.append(f"{GLYPHS[label]} {label:<9}", STYLES[label])
+    name = label(check)
+    text.append(f"{GLYPHS[name]} {name:<9}", STYLES[name])
     text.append(printable(check.key) + "\n", "bold")
     lines = {"expected": check.expected, "actual": check.actual, "why": check.message, "next": check.hint}
     if check.outcome is Outcome.UNKNOWN:
@@ -117,11 +121,17 @@ def _skipped(text: Text, checks: Iterable[Check]) -> None:
         text.append(f"{_count(number, 'check')} behind {printable(str(because))}\n")
 
 
+def by_table(checks: Iterable[Check]) -> dict[str, list[Check]]:
+    """The checks of each table, in their order; those on roles and migrations stand for themselves."""
+    tables: dict[str, list[Check]] = {}
+    for check in checks:
+        tables.setdefault(check.table or check.key.split(".", maxsplit=1)[0], []).append(check)
+    return tables
+
+
 def _table(text: Text, checks: Iterable[Check]) -> None:
     """How many checks of each table had which outcome; roles and migrations stand for themselves."""
-    rows: dict[str, Counter[str]] = {}
-    for check in checks:
-        rows.setdefault(check.table or check.key.split(".")[0], Counter())[_column(check)] += 1
+    rows = {name: Counter(map(_column, group)) for name, group in by_table(checks).items()}
     columns = ("PASS", "FAIL", "WARN", "UNKNOWN", "SKIPPED")
     width = max((len(printable(name)) for name in rows), default=0)
     width = max(width, len("TABLE"))
