@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check audit sbom format lock bench
+.PHONY: setup demo test check audit sbom format lock docs bench
 .DEFAULT_GOAL := demo
 
 setup: .venv/ready
@@ -44,6 +44,10 @@ lock: setup
 	$(COMPILE) pyproject.toml --output-file requirements/runtime.lock
 	$(COMPILE) --group build --output-file requirements/build.lock
 	$(COMPILE) pyproject.toml --extra demo --group build --group dev --output-file requirements/everything.lock
+
+# docs/checks.md and docs/api.md, from the contract and the service.
+docs: setup
+	$(BIN)/python -m tests.generated
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)

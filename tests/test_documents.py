@@ -4,12 +4,18 @@ import re
 import shlex
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
+from app.api.problems import KINDS
 from app.cli import cli
 from app.main import create_app
-from tests.databases import SECRET
+from app.runner.verdict import RULES
+from app.settings import Settings
+from tests.api.service import PROBE, bearer, claimed, serving_project
+from tests.databases import SECRET, Project
+from tests.generated import DOCUMENTS, openapi
 from tests.test_settings import load
 
 ROOT = Path(__file__).parent.parent
@@ -83,3 +89,81 @@ def test_the_job_in_the_ci_document_is_yaml_and_runs_commands_that_exist() -> No
     pushes = next(number for number, step in enumerate(steps) if "db push" in step.get("run", ""))
     checks = next(number for number, step in enumerate(steps) if "check" in step.get("run", ""))
     assert pushes < checks
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_generated_document_is_as_the_program_is(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == DOCUMENTS[name](), f"docs/{name} is out of date: run `make docs`"
+
+
+def test_the_status_document_has_every_rule_and_every_threshold_and_no_other() -> None:
+    text = (ROOT / "docs/status.md").read_text()
+    rules = re.findall(r"^\| `([a-z_]+)` \| (down|degraded|unknown) \|", text, re.MULTILINE)
+    assert sorted(rule for rule, _ in rules) == sorted([*(rule.__name__ for rule in RULES), "database_unreachable"])
+    assert set(re.findall(r"`(STATUS_[A-Z_]+)`", text)) == {
+        name.upper() for name in Settings.model_fields if name.startswith("status_")
+    }
+
+
+def test_the_on_call_guide_has_a_way_on_from_every_rule() -> None:
+    text = (ROOT / "docs/on-call.md").read_text()
+    first = " ".join(re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE))
+    for rule in (*RULES, None):
+        assert f"`{rule.__name__ if rule else 'database_unreachable'}`" in first
+    problems = {kind.code for kind in KINDS.values()}
+    assert set(re.findall(r"503 `([a-z_]+)`", text)) <= problems
+
+
+@pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_documents_name_commands_settings_and_files_that_exist(document: Path) -> None:
+    text = document.read_text()
+    commands = {command.name or command.callback.__name__ for command in cli.registered_commands if command.callback}
+    assert (
+        set(re.findall(r"\brunner-diagnostics (check|fix|status|ticks|serve|contract|demo|\w+) ?--", text)) <= commands
+    )
+    named = {name for name in re.findall(r"`([A-Z]+_[A-Z_]+)`", text) if not name.startswith("RUNNER_DIAGNOSTICS_")}
+    assert named <= {name.upper() for name in Settings.model_fields}
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+def test_the_login_is_the_same_wherever_it_is_shown() -> None:
+    (shown,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/deployment.md").read_text(), re.DOTALL)
+    assert shown in README
+
+
+async def test_the_login_that_is_shown_is_all_that_a_check_needs(project: Project) -> None:
+    (shown,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/deployment.md").read_text(), re.DOTALL)
+    login = f"documented_{project.name}"
+    try:
+        await project.execute(shown.replace("runner_diagnostics", login).replace("'...'", "'Sesame-1'"))
+        report = await project.check(database_url=project.url(login, "Sesame-1"))
+        assert report.conformant is True
+        assert report.database.login == login
+        assert report.summary.unknown == 0
+    finally:
+        await project.execute(f"drop owned by {login}; drop role {login}")
+
+
+@pytest.mark.usefixtures("ticking")
+async def test_every_call_in_the_api_document_is_answered(project: Project) -> None:
+    calls = re.findall(r'^curl (.*)"\$BASE(.*)"$', (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+    assert len(calls) == len(openapi()["paths"])
+    with serving_project(project, probe_token=PROBE) as service:
+        for options, path in calls:
+            headers = bearer(claimed()) if "$TOKEN" in options else {}
+            async with (
+                httpx.AsyncClient(base_url=service.url, timeout=20) as client,
+                client.stream("GET", path, headers=headers) as answer,
+            ):
+                assert answer.status_code in (200, 204), path
+
+
+def test_the_manifests_in_the_deployment_document_are_yaml_with_paths_that_exist() -> None:
+    text = (ROOT / "docs/deployment.md").read_text()
+    container, prometheus = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    paths = openapi()["paths"]
+    (service,) = container["containers"]
+    assert {service[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} <= set(paths)
+    assert prometheus["scrape_configs"][0]["metrics_path"] in paths

@@ -30,17 +30,24 @@ def compare(
     `observation` is None when the catalogue never held still; then every check is unknown. `reading_role` is None to
     stay as logged in.
     """
-    expectations = (
+    expectations = all_expectations(contract, way=way, reading_role=reading_role, profile_table=profile_table)
+    states = {status.version: status for status in migration_statuses(contract, observation)}
+    checks = make_checks(expectations, observation)
+    return tuple(
+        _with_hint(expectation, check, states) for expectation, check in zip(expectations, checks, strict=True)
+    )
+
+
+def all_expectations(
+    contract: Contract, *, way: Way, reading_role: str | None, profile_table: str | None
+) -> tuple[Expectation, ...]:
+    """Every check before it is made, in the order of a report."""
+    return (
         *table_expectations(contract),
         *([promotion_expectation(profile_table)] if profile_table is not None else []),
         connection_expectation(way),
         *role_expectations(contract, reading_role=reading_role),
         *migration_expectations(contract),
-    )
-    states = {status.version: status for status in migration_statuses(contract, observation)}
-    checks = make_checks(expectations, observation)
-    return tuple(
-        _with_hint(expectation, check, states) for expectation, check in zip(expectations, checks, strict=True)
     )
 
 
