@@ -1,6 +1,7 @@
 """`make bench`: the ratios as one table, and the facts of the machine that they depend on.
 
-`make bench ARGS='--only ticks'` measures on the database of ten million ticks alone, `--only service` all but that.
+`make bench ARGS='--only ticks'` measures on the database of ten million ticks alone, `--only service` all but that;
+`--only pulse` and `--only pages` are parts of the former: the runner's status, and its ticks.
 """
 
 import argparse
@@ -9,7 +10,9 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,13 +20,16 @@ import asyncpg
 import msgspec
 import uvloop
 
+from app.contract.load import load_contract
 from app.demo.server import HOST
-from app.postgres.pool import Connection
+from app.diagnostics import Diagnostics
+from app.postgres.pool import Connection, Database
 from bench.constant import measure_constancy
-from bench.exports import measure_export
 from bench.kept import KeptTicks, default_cache, kept_ticks
+from bench.kept_stage import KeptStage
 from bench.load import LoadGenerator
 from bench.pages import measure_pages
+from bench.pulse import measure_pulse
 from bench.ratios import Batch, Comparison, Measurement, Unit, measure, print_table
 from bench.replay import Statement, record, replay
 from bench.stage import Stage, set_stage
@@ -47,23 +53,22 @@ def main() -> None:
     # What others take of the machine widens the spread, and moves the medians when it is a lot.
     waiting, _, _ = os.getloadavg()
     measurements, notes = [], [f"Load average before the start: {waiting:.1f}."]
-    if arguments.only != "ticks":
-        load = LoadGenerator()
+    load = LoadGenerator()
+    if arguments.only in (None, "service"):
         with set_stage() as stage:
             measurements += uvloop.run(_measure_all(stage, load))
             notes.append(_machine(stage))
         notes.append(f"The load generator took at most {load.busiest:.0%} of a core.")
     if arguments.only != "service":
-        with kept_ticks(arguments.cache) as ticks:
-            measurements += uvloop.run(measure_constancy(ticks))
-            measurements += uvloop.run(measure_pages(ticks))
-            notes += [measure_export(ticks), _built(ticks)]
+        with kept_ticks(arguments.cache) as ticks, tempfile.TemporaryDirectory() as empty:
+            measurements += uvloop.run(_measure_kept(ticks, Path(empty), load, arguments.only))
+            notes.append(_built(ticks))
     print_table(measurements, notes)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=("service", "ticks"), help="one part of the table")
+    parser.add_argument("--only", choices=("service", "ticks", "pulse", "pages"), help="one part of the table")
     parser.add_argument(
         "--cache",
         type=Path,
@@ -73,6 +78,19 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+async def _measure_kept(ticks: KeptTicks, directory: Path, load: LoadGenerator, only: str | None) -> list[Measurement]:
+    measurements = []
+    if only in (None, "ticks"):
+        measurements += await measure_constancy(ticks)
+    stage = KeptStage.of(ticks, directory)
+    if only != "pulse":
+        measurements += await measure_pages(stage, load)
+    if only != "pages":
+        await ticks.bring_up_to_date()
+        measurements += await measure_pulse(stage, load)
+    return measurements
+
+
 def _built(ticks: KeptTicks) -> str:
     if ticks.built_in is None:
         return "The databases with many ticks were there already."
@@ -80,7 +98,12 @@ def _built(ticks: KeptTicks) -> str:
 
 
 async def _measure_all(stage: Stage, load: LoadGenerator) -> list[Measurement]:
-    statements = await record(stage.settings)
+    contract = load_contract(stage.settings.runner_contract)
+
+    def reports(database: Database) -> Callable[[], Awaitable[object]]:
+        return Diagnostics(stage.settings, contract, database).check_schema
+
+    statements = await record(stage.settings, reports)
     url = stage.settings.database_url.get_secret_value()
     uncached: Connection = await asyncpg.connect(url, statement_cache_size=0)
     cached: Connection = await asyncpg.connect(url)

@@ -1,120 +1,162 @@
-"""Pages on ten million ticks: against the SELECT alone, far from the first one, and where nothing matches."""
+"""What pages of ticks cost on ten million ticks, and what memory an export takes."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib import resources
-from uuid import UUID
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 import asyncpg
+import httpx
 
-from app.demo.database import OWNER
+from app.api.cursor import encode_cursor
+from app.demo.server import HOST
 from app.postgres.pool import Connection, Database
 from app.postgres.tick_filter import Position, TickFilter
 from app.postgres.ticks import Ticks
-from app.settings import Settings
-from bench.kept import LARGEST, KeptTicks
-from bench.ratios import Batch, Comparison, Measurement, Unit, measure
-from bench.replay import RecordingDatabase
+from bench.kept_stage import KeptStage
+from bench.load import LoadGenerator
+from bench.ratios import LONGEST_SECONDS, Batch, Comparison, Measurement, Unit, measure
+from bench.replay import Statement, record
+from bench.stage import Service
 
-PAGES = 10
-ROUNDS = 25
-LIMIT = 50
-FAR = 10_000
-NO_RUN = UUID(int=0)
-TITLE = "a page of 50 ticks"
+TICKS = "/api/runner/tick-runs"
+PAGE = 50  # As many as there are without a limit.
+DEEP = 10_000
+REQUESTS = 10
+ROUNDS = 15
+EXPORTED = 100_000
+MOST_MEGABYTES = 20
+FILTERS = {
+    # What matches, and what matches nothing, by the same column.
+    "reason": ("reason=exchange_unavailable: 7", "reason=platform_kill_switch"),
+    "strategy_run_id": (
+        "strategy_run_id=20000000-0000-4000-8000-000000001500",
+        "strategy_run_id=20000000-0000-4000-8000-000000009999",
+    ),
+}
 
-
-async def measure_pages(ticks: KeptTicks) -> list[Measurement]:
-    settings = ticks.settings(LARGEST)
-    database = Database(settings)
-    reader = Ticks(database, settings)
-    try:
-        async with _bare(ticks) as bare:
-            (at,) = await bare.fetch(_text("tick_number.sql"), FAR * LIMIT)
-            far = Position(at["scheduled_at"], at["id"])
-            run = await bare.fetchval(_text("some_run.sql"))
-            first = _pages(reader, TickFilter())
-            comparisons = [
-                _comparison(TITLE, "its SELECT, alone", first, await _select(bare, settings), 1.5),
-                _comparison("its SELECT, alone", "one by hand, no JSON", await _select(bare, settings), _by_hand(bare)),
-                _comparison(f"page {FAR:,}, by cursor", "page 1", _pages(reader, TickFilter(), far), first, 1.2),
-                _comparison(
-                    "a reason that no tick has",
-                    "one that 1 % have",
-                    _pages(reader, TickFilter(reasons=("no such reason",))),
-                    _pages(reader, TickFilter(reasons=("exchange_unavailable",))),
-                    2,
-                ),
-                _comparison(
-                    "a run that has no tick",
-                    "one that has 10,000",
-                    _pages(reader, TickFilter(strategy_run_ids=(NO_RUN,))),
-                    _pages(reader, TickFilter(strategy_run_ids=(run,))),
-                    2,
-                ),
-            ]
-            return [await measure(comparison) for comparison in comparisons]
-    finally:
-        await database.close()
+# The position that the page before the deep one ends with: found by the index, and put in order.
+DEEP_POSITION = """
+select tick.scheduled_at, tick.id
+from public.strategy_tick_runs as tick
+order by tick.scheduled_at desc, tick.id desc
+offset $1 limit 1
+"""
 
 
-def _pages(reader: Ticks, wanted: TickFilter, start: Position | None = None) -> Batch:
-    async def seconds() -> float:
-        began = time.perf_counter()
-        for _ in range(PAGES):
-            await reader.page(wanted, start or wanted.start, limit=LIMIT)
-        return time.perf_counter() - began
+async def measure_pages(stage: KeptStage, load: LoadGenerator) -> list[Measurement]:
+    measurements = []
+    with stage.service(cache_ms=0) as service:
 
-    return seconds
+        def page(query: str) -> Batch:
+            request = stage.request(f"{TICKS}?{query}".replace(" ", "%20"))
+            return lambda: load.batch(service.port, request, requests=REQUESTS, callers=1)
 
-
-async def _select(bare: Connection, settings: Settings) -> Batch:
-    """The statement of a page that reads ticks, without the transaction and the role around it."""
-    database = RecordingDatabase(settings)
-    try:
-        await Ticks(database, settings).page(TickFilter(), TickFilter().start, limit=LIMIT)
-    finally:
-        await database.close()
-    (select,) = [sent for sent in database.statements if "strategy_tick_runs" in sent.text]
-
-    async def seconds() -> float:
-        began = time.perf_counter()
-        for _ in range(PAGES):
-            await bare.fetch(select.text, *select.parameters)
-        return time.perf_counter() - began
-
-    return seconds
-
-
-def _by_hand(bare: Connection) -> Batch:
-    query = _text("newest_ticks.sql")
-
-    async def seconds() -> float:
-        began = time.perf_counter()
-        for _ in range(PAGES):
-            await bare.fetch(query, LIMIT)
-        return time.perf_counter() - began
-
-    return seconds
+        deep = f"limit={PAGE}&cursor={await _deep_cursor(stage)}"
+        async with stage.reader() as connection:
+            for limit in (PAGE, 500):
+                select = await _select(stage, connection, limit)
+                measurements.append(
+                    await measure(
+                        _row(f"{TICKS}?limit={limit}", "its SELECT alone", page(f"limit={limit}"), select, 1.5)
+                    )
+                )
+        measurements.append(
+            await measure(_row(f"{TICKS}, page {DEEP:,}", "page 1", page(deep), page(f"limit={PAGE}"), 1.2))
+        )
+        for column, (some, none) in FILTERS.items():
+            measurements.append(
+                await measure(_row(f"{TICKS}?{column}, no match", "one that matches", page(none), page(some), 2.0))
+            )
+    measurements.append(await measure(_memory(stage)))
+    return measurements
 
 
-@asynccontextmanager
-async def _bare(ticks: KeptTicks) -> AsyncIterator[Connection]:
-    """Without a statement cache, as ours."""
-    url = ticks.cluster.url(OWNER, LARGEST)
-    connection: Connection = await asyncpg.connect(url, statement_cache_size=0)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-def _comparison(title: str, floor_title: str, ours: Batch, floor: Batch, aim: float | None = None) -> Comparison:
+def _row(title: str, floor_title: str, ours: Batch, floor: Batch, aim: float) -> Comparison:
     return Comparison(
-        title, floor_title, ours=ours, floor=floor, unit=Unit.MILLISECONDS, work=PAGES, rounds=ROUNDS, aim=aim
+        title, floor_title, ours=ours, floor=floor, unit=Unit.MILLISECONDS, work=REQUESTS, rounds=ROUNDS, aim=aim
     )
 
 
-def _text(file: str) -> str:
-    return (resources.files("bench") / "sql" / file).read_text(encoding="utf-8")
+async def _select(stage: KeptStage, connection: Connection, limit: int) -> Batch:
+    """The statement that reads the newest page, without the transaction around it."""
+    wanted = TickFilter()
+
+    def reader(database: Database) -> Callable[[], Awaitable[object]]:
+        ticks = Ticks(database, stage.settings)
+        return lambda: ticks.page(wanted, wanted.start, limit=limit)
+
+    (select,) = (each for each in await record(stage.settings, reader) if _reads_ticks(each))
+
+    async def seconds() -> float:
+        started = time.perf_counter()
+        for _ in range(REQUESTS):
+            await connection.fetch(select.text, *select.parameters)
+        return time.perf_counter() - started
+
+    return seconds
+
+
+def _reads_ticks(sent: Statement) -> bool:
+    return "strategy_tick_runs as tick" in sent.text
+
+
+async def _deep_cursor(stage: KeptStage) -> str:
+    connection = await asyncpg.connect(stage.url)
+    try:
+        await connection.execute(f"set role {stage.settings.database_role}")
+        row = await connection.fetchrow(DEEP_POSITION, (DEEP - 1) * PAGE - 1)
+    finally:
+        await connection.close()
+    if row is None:
+        raise RuntimeError(f"There are not so many as {DEEP} pages.")
+    return encode_cursor(Position(row["scheduled_at"], row["id"]), TickFilter())
+
+
+def _memory(stage: KeptStage) -> Comparison:
+    """The peak of the process's memory while it exports, above what it held after a short export."""
+
+    def grown() -> float:
+        with stage.service(cache_ms=0) as service:
+            _export(stage, service, most=0)
+            before = _megabytes(service, "VmRSS")
+            # Forgets the peak so far.
+            Path(f"/proc/{service.process_id}/clear_refs").write_text("5")
+            _export(stage, service, most=EXPORTED)
+            return _megabytes(service, "VmHWM") - before
+
+    async def grown_elsewhere() -> float:
+        return await asyncio.to_thread(grown)
+
+    async def allowed() -> float:
+        return MOST_MEGABYTES
+
+    return Comparison(
+        f"memory grown by {EXPORTED:,} rows as CSV",
+        "what it may grow by",
+        ours=grown_elsewhere,
+        floor=allowed,
+        unit=Unit.MEGABYTES,
+        work=1,
+        rounds=3,
+        aim=1.0,
+    )
+
+
+def _export(stage: KeptStage, service: Service, *, most: int) -> None:
+    """Read one line by line. Raises RuntimeError unless there are a head, so many ticks and perhaps a last word."""
+    since = f"?since={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}" if most == 0 else ""
+    headers = {"Authorization": f"Bearer {stage.token}", "Accept": "text/csv"}
+    url = f"http://{HOST}:{service.port}{TICKS}{since}"
+    with httpx.stream("GET", url, headers=headers, timeout=LONGEST_SECONDS, trust_env=False) as answer:
+        answer.raise_for_status()
+        lines = sum(1 for _ in answer.iter_lines())
+    if not most < lines <= most + 2:
+        raise RuntimeError(f"An export of {most} ticks had {lines} lines.")
+
+
+def _megabytes(service: Service, name: str) -> float:
+    status = Path(f"/proc/{service.process_id}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) / 1024

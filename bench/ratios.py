@@ -4,7 +4,7 @@ import asyncio
 import statistics
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 from typing import TypeAlias
 
 from rich import box
@@ -12,21 +12,29 @@ from rich.console import Console
 from rich.table import Table
 
 Batch: TypeAlias = Callable[[], Awaitable[float]]
-"""Does its work once and returns the seconds that took."""
+"""Does its work once and returns the seconds that took, or what else it measured."""
 
-LONGEST_SECONDS = 120
+LONGEST_SECONDS = 600
 """A comparison that takes longer than this is stuck."""
 
 
 class Unit(Enum):
-    """What is compared. Of rates, the aim is the least that will do; of times, the most."""
+    """What is compared. Of rates, the aim is the least that will do; of everything else, the most."""
 
-    PER_SECOND = auto()
-    MILLISECONDS = auto()
+    PER_SECOND = "{:,.0f}/s"
+    MILLISECONDS = "{:,.1f} ms"
+    MEGABYTES = "{:,.1f} MB"
+    NUMBER = "{:,.1f}"
 
-    def of(self, seconds: float, work: int) -> float:
-        """A batch of `work` pieces that took `seconds`, in this unit."""
-        return work / seconds if self is Unit.PER_SECOND else seconds / work * 1000
+    def of(self, measured: float, work: int) -> float:
+        """A batch of `work` pieces, in this unit. Times and rates are measured in seconds."""
+        match self:
+            case Unit.PER_SECOND:
+                return work / measured
+            case Unit.MILLISECONDS:
+                return measured / work * 1000
+            case _:
+                return measured / work
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +121,7 @@ def _row(measurement: Measurement) -> tuple[str, ...]:
     return (
         comparison.title,
         comparison.floor_title,
-        *(
-            f"{statistics.median(values):,.0f}/s" if rate else f"{statistics.median(values):,.1f} ms"
-            for values in (measurement.ours, measurement.floor)
-        ),
+        *(comparison.unit.value.format(statistics.median(values)) for values in (measurement.ours, measurement.floor)),
         f"{measurement.ratio:.3f}",
         f"{min(ratios):.2f}..{max(ratios):.2f}",
         "-" if comparison.aim is None else f"{'>=' if rate else '<='} {comparison.aim}",

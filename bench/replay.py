@@ -1,12 +1,11 @@
-"""The floor for a report: the statements it sends, recorded from the service itself and sent again by bare asyncpg."""
+"""The floor for what we read: the statements we send, recorded from our own code and sent again by bare asyncpg."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from app.contract.load import load_contract
-from app.diagnostics import Diagnostics
 from app.postgres.pool import Connection, Database
 from app.settings import Settings
 
@@ -49,23 +48,28 @@ class RecordingDatabase(Database):
                 connection.remove_query_logger(keep)
 
 
-async def record(settings: Settings) -> tuple[Statement, ...]:
-    """Every statement of one report, connection by connection, transaction control included."""
-    contract = load_contract(settings.runner_contract)
+Reader: TypeAlias = Callable[[Database], Callable[[], Awaitable[object]]]
+"""Makes of a database what reads it."""
+
+
+async def record(settings: Settings, reader: Reader) -> tuple[Statement, ...]:
+    """Every statement of one reading, connection by connection, transaction control included."""
     database = RecordingDatabase(settings)
     try:
-        diagnostics = Diagnostics(settings, contract, database)
-        # The first report on a connection is not like the others: asyncpg also asks for types it does not know yet.
-        await diagnostics.check_schema()
+        read = reader(database)
+        # The first reading on a connection is not like the others: asyncpg also asks for types it does not know yet.
+        await read()
         database.lent.clear()
-        await diagnostics.check_schema()
+        await read()
         return tuple(statement for statements in database.lent for statement in statements)
     finally:
         await database.close()
 
 
-async def replay(connection: Connection, statements: tuple[Statement, ...]) -> None:
+async def replay(connection: Connection, statements: tuple[Statement, ...], *, later: timedelta = timedelta()) -> None:
     """Send them one after another, each by the protocol it was first sent by: the simple one for transactions.
+
+    Times among the parameters are moved by how much `later` it is, so that "the last hour" is still that.
 
     What failed in the report, as a trial may on purpose, fails here in the same way; any other failure is raised.
     """
@@ -74,4 +78,10 @@ async def replay(connection: Connection, statements: tuple[Statement, ...]) -> N
             if statement.text.upper().startswith(TRANSACTION_CONTROL):
                 await connection.execute(statement.text)
             else:
-                await connection.fetch(statement.text, *statement.parameters)
+                await connection.fetch(statement.text, *(_moved(value, later) for value in statement.parameters))
+
+
+def _moved(value: Any, later: timedelta) -> Any:  # noqa: ANN401 - whatever a statement is given
+    if isinstance(value, datetime):
+        return value + later
+    return [_moved(item, later) for item in value] if isinstance(value, list) else value

@@ -59,13 +59,13 @@ def set_stage() -> Iterator[Stage]:
         uvloop.run(_fill(cluster))
         settings, directory = load_settings(env_file=None), Path(empty)
         token = admin_token(settings)
-        with service("app.main:app", directory) as (service_port, _):
-            report = _cached_report(service_port, token)
+        with run_service("app.main:app", directory) as service:
+            report = _cached_report(service.port, token)
             file = Path(files) / "report.json"
             file.write_bytes(report)
             os.environ[REPORT_VARIABLE] = str(file)
-            with service("bench.bare:app", directory) as (bare_port, _):
-                yield Stage(settings, directory, service_port, bare_port, token, report)
+            with run_service("bench.bare:app", directory) as bare:
+                yield Stage(settings, directory, service.port, bare.port, token, report)
 
 
 def _environment(cluster: EmbeddedPostgres) -> dict[str, str]:
@@ -90,6 +90,8 @@ async def _fill(cluster: EmbeddedPostgres) -> None:
 
 def admin_token(settings: Settings) -> str:
     """An admin by the token's claim, so that no request asks the database who is calling."""
+    if settings.supabase_jwt_secret is None:
+        raise ValueError("these settings have no secret to sign a token with")
     now = int(time.time())
     claims = {
         "sub": ADMIN_ID,
@@ -99,20 +101,27 @@ def admin_token(settings: Settings) -> str:
         "exp": now + TOKEN_SECONDS,
         "app_metadata": {"role": settings.admin_values[0]},
     }
-    return jwt.encode(claims, os.environ["SUPABASE_JWT_SECRET"], algorithm="HS256")
+    return jwt.encode(claims, settings.supabase_jwt_secret.get_secret_value(), algorithm="HS256")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    port: int
+    process_id: int
 
 
 @contextmanager
-def service(factory: str, directory: Path) -> Iterator[tuple[int, int]]:
-    """One uvicorn process, answering when this yields its port and its id."""
+def run_service(factory: str, directory: Path, environment: Mapping[str, str] | None = None) -> Iterator[Service]:
+    """One uvicorn process, with this process's environment if it is given no other, answering when this yields."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", factory, *UVICORN, *QUIET, "--port", str(port)],
         cwd=directory,
+        env=environment,
     )
     try:
         _await_answer(process, port)
-        yield port, process.pid
+        yield Service(port, process.pid)
     finally:
         process.terminate()
         try:

@@ -1,0 +1,152 @@
+"""What the runner's status costs on ten million ticks, and how many readings many callers cause."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import asyncpg
+
+from app.postgres.pool import Connection, Database
+from app.pulse import Pulse
+from app.runner.figures import Window
+from app.settings import Settings
+from bench.kept_stage import KeptStage
+from bench.load import LoadGenerator
+from bench.ratios import Batch, Comparison, Measurement, Unit, measure
+from bench.replay import Statement, record, replay
+
+STATUS = "/api/runner/status"
+CALLERS = 200
+CACHE_MS = 2000  # As REPORT_CACHE_MS has it.
+PERIODS = 3
+
+# One reading of the window that counts what a status counts most of, and nothing else.
+PLAIN_PASS = """
+select tick.status, tick.latency_ms, count(*) as number
+from public.strategy_tick_runs as tick
+where tick.scheduled_at > $1 and tick.scheduled_at <= $2
+group by tick.status, tick.latency_ms
+"""
+# Each reading looks at this table once, and nothing else does: a vacuum is no scan.
+READINGS = """
+select coalesce(seq_scan, 0) + coalesce(idx_scan, 0)
+from pg_stat_user_tables
+where schemaname = 'public' and relname = 'strategy_risk_state'
+"""
+
+
+async def measure_pulse(stage: KeptStage, load: LoadGenerator) -> list[Measurement]:
+    """The ticks must lead up to now."""
+    measurements = []
+    with stage.service(cache_ms=0) as service:
+        for window, aim, rounds in ((Window.HOUR, 1.3, 15), (Window.DAY, 1.3, 5)):
+            request = stage.request(f"{STATUS}?window={window.value}")
+            async with stage.login() as connection:
+                comparison = Comparison(
+                    f"{STATUS}?window={window.value}, cold",
+                    "its statements, replayed",
+                    ours=_requests(load, service.port, request),
+                    floor=await _replayed(stage, connection, window),
+                    unit=Unit.MILLISECONDS,
+                    work=1,
+                    rounds=rounds,
+                    aim=aim,
+                )
+                measurements.append(await measure(comparison))
+    async with stage.login() as connection, stage.reader() as reader:
+        measurements.append(await measure(await _passes(stage, connection, reader)))
+    measurements.append(await measure(_callers(stage, load)))
+    return measurements
+
+
+def _requests(load: LoadGenerator, port: int, request: bytes) -> Batch:
+    return lambda: load.batch(port, request, requests=1, callers=1)
+
+
+async def _replayed(stage: KeptStage, connection: Connection, window: Window) -> Batch:
+    began = datetime.now(UTC)
+    statements = await record_status(stage.settings, window)
+
+    async def seconds() -> float:
+        later, started = datetime.now(UTC) - began, time.perf_counter()
+        await replay(connection, statements, later=later)
+        return time.perf_counter() - started
+
+    return seconds
+
+
+async def record_status(settings: Settings, window: Window) -> tuple[Statement, ...]:
+    """The statements of one status. Raises RuntimeError when a part of it could not be read: then it is no floor."""
+
+    def reader(database: Database) -> Callable[[], Awaitable[object]]:
+        pulse = Pulse(settings, database)
+
+        async def read() -> None:
+            report = await pulse.status(window)
+            failed = [f"{name}: {section.error}" for name, section in report.sections.items() if section.error]
+            if failed:
+                raise RuntimeError(f"A status of {window.value} could not be read: {'; '.join(failed)}.")
+
+        return read
+
+    return await record(settings, reader)
+
+
+async def _passes(stage: KeptStage, connection: Connection, reader: Connection) -> Comparison:
+    """All statements of a day's status against one pass over the same ticks."""
+
+    async def plain() -> float:
+        started = time.perf_counter()
+        now = datetime.now(UTC)
+        await reader.fetch(PLAIN_PASS, now - Window.DAY.length, now)
+        return time.perf_counter() - started
+
+    return Comparison(
+        f"statements of {STATUS}?window=24h",
+        "group by status, latency_ms, alone",
+        ours=await _replayed(stage, connection, Window.DAY),
+        floor=plain,
+        unit=Unit.MILLISECONDS,
+        work=1,
+        rounds=5,
+        aim=3.0,
+    )
+
+
+def _callers(stage: KeptStage, load: LoadGenerator) -> Comparison:
+    """Readings that the database counts for a period of the cache in which so many call at once."""
+
+    def readings(callers: int) -> Batch:
+        async def number() -> float:
+            before = await _readings(stage)
+            with stage.service(cache_ms=CACHE_MS) as service:
+                request = stage.request(f"{STATUS}?window=1h")
+                for _ in range(PERIODS):
+                    await load.batch(service.port, request, requests=callers, callers=callers)
+                    await asyncio.sleep(CACHE_MS / 1000)
+            return await _readings(stage) - before
+
+        return number
+
+    return Comparison(
+        f"readings a cache period, {CALLERS} callers",
+        "readings a cache period, 1 caller",
+        ours=readings(CALLERS),
+        floor=readings(1),
+        unit=Unit.NUMBER,
+        work=PERIODS,
+        rounds=2,
+        aim=1.0,
+    )
+
+
+async def _readings(stage: KeptStage) -> int:
+    """So far. The sessions of a service that was stopped tell their counts as they end, which takes a moment."""
+    await asyncio.sleep(1)
+    connection = await asyncpg.connect(stage.url)
+    try:
+        counted: int = await connection.fetchval(READINGS)
+        return counted
+    finally:
+        await connection.close()
