@@ -16,7 +16,7 @@ from app.demo.server import EmbeddedPostgres
 from app.diagnostics import SchemaReport
 from app.render.fix import fix_sql
 from tests.databases import Project, new_project
-from tests.proof import OWN, prove, shape
+from tests.proof import OWN, PATIENT, prove, shape
 from tests.tools import psql, write_fix
 
 # Each tries to end what it stands in, and to make a table or a file that is then found.
@@ -204,7 +204,7 @@ async def stays_within(project: Project, **overrides: object) -> None:
     """The fix holds its word on this database, and psql makes of it just what a plain connection does."""
     await project.execute(OWN)
     async with new_project(project.cluster, project.name) as other:
-        report = await project.check(**overrides)
+        report = await project.check(**{**PATIENT, **overrides})
         assert report.fix.parts
         assert_only_comments_beside(report)
         await prove(project, **overrides)
