@@ -119,6 +119,14 @@ async def test_a_new_supabase_project_is_left_as_said(project: Project) -> None:
 ANYTHING = {str(mutation): mutation.sql for mutation in MUTATIONS} | FEATURED | ALIKE
 
 
+@pytest.mark.parametrize("hiding", ["strategy_tick_runs.primary_key", "strategy_tick_runs.column.user_id.present"])
+async def test_a_leak_that_something_else_hides_is_announced(project: Project, hiding: str) -> None:
+    await project.execute(ANYTHING["access: USING (true) beside the good one"])
+    await project.execute(ANYTHING[hiding])
+    before, _ = await prove(project)
+    assert "strategy_tick_runs.access.other" in before.fix.leaves
+
+
 @pytest.mark.parametrize("version", [18, 16])
 @given(
     st.sampled_from(["documented", "documented", "two_migrations"]),

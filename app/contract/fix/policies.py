@@ -34,11 +34,10 @@ def policies(subject: Subject) -> Iterator[Step]:
     """Policies before row security, so that nobody is shut out in between."""
     policy, enables = subject.table.select_policy, subject.failed("row_security")
     about_access = subject.situation.open(*map(subject.key, ABOUT_ACCESS))
-    owner = next((column for column in subject.table.columns if policy and column.name == policy.owner_column), None)
-    if owner is not None and about_access and not subject.situation.is_right(subject.name, owner.name, owner.type):
-        why = f"Whose a row is cannot be told before {owner.name} is there as {owner.type}, and filled."
-        yield Decision(tuple(key for key in about_access if key != subject.key("row_security")), why)
-    elif policy is not None and about_access:
+    untried = _why_untried(subject, policy) if policy is not None else None
+    if untried is not None and (leaves := tuple(key for key in about_access if key != subject.key("row_security"))):
+        yield Decision(leaves, untried)
+    elif untried is None and policy is not None and about_access:
         yield from _reading(subject, policy)
         for who, callers in KEPT_OUT.items():
             failed = subject.failed(f"access.{who}")
@@ -46,6 +45,16 @@ def policies(subject: Subject) -> Iterator[Step]:
                 yield _leak(subject, who, callers)
     if enables:
         yield _enabling(subject)
+
+
+def _why_untried(subject: Subject, policy: SelectPolicy) -> str | None:
+    """Why nobody's view of the table says anything yet; None where it does."""
+    owner = next(column for column in subject.table.columns if column.name == policy.owner_column)
+    if not subject.situation.is_right(subject.name, owner.name, owner.type):
+        return f"Whose a row is cannot be told before {owner.name} is there as {owner.type}, and filled."
+    if not subject.situation.surroundings.sights(subject.name):
+        return "What the policies decide could not be tried; mend the primary key first."
+    return None
 
 
 def shuts_out_the_runner(situation: Situation) -> str | None:
@@ -181,8 +190,6 @@ def _obstacle(subject: Subject, policy: SelectPolicy, seen: Sequence[Sight]) -> 
     restrictive = ", ".join(quote_identifier(found.name) for found in governing if not found.permissive)
     raised = next((sight.refusal for sight in seen if sight.refusal is not None), None)
     unknown = next((sight.obstacle for sight in seen if sight.obstacle is not None), None)
-    if not seen:
-        return "What the policies decide could not be tried; mend the primary key first."
     if raised is not None:
         names = ", ".join(quote_identifier(found.name) for found in governing)
         return f"A policy raises an error ({raised}), and would do so beside any other. Look at {names}."
