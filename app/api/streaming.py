@@ -3,9 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
+
+from app.errors import DatabaseError
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,11 @@ class ClosingStream(StreamingResponse):
             await super().__call__(scope, receive, send_in_time)
         except TimeoutError:
             logger.warning("a reader stalled, and was cut off")
+        except asyncio.CancelledError:
+            # By the server, whose patience at a shutdown is over. Nothing is left to be cancelled: this is the answer.
+            logger.warning("a reader was too slow for the shutdown, and was cut off")
         finally:
             for generator in self._generators:
-                await generator.aclose()
+                # A connection that is lost meanwhile needs no closing, and nobody is left to be told.
+                with suppress(DatabaseError):
+                    await generator.aclose()
