@@ -19,20 +19,14 @@ MEDIA_TYPES = {
     "svg": "image/svg+xml",
 }
 
-# Nothing a browser may be talked into: no inline script or style, no frame, no foreign host, and no string that
-# becomes markup or code (Trusted Types). `data:` is for the icon, which is drawn by the page to carry the verdict.
+# In place of the policy of every other answer (app/api/headers.py). Nothing a browser may be talked into: no inline
+# script or style, no frame, no foreign host, and no string that becomes markup or code (Trusted Types). `data:` is for
+# the icon, which is drawn by the page to carry the verdict.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {connect};"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
     " require-trusted-types-for 'script'; trusted-types 'none'"
 )
-SECURITY = {
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +43,6 @@ def web_routes(settings: Settings) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     static = resources.files("app.web") / "static"
     headers = {
-        **SECURITY,
         "Content-Security-Policy": POLICY.format(connect=" ".join(_connects_to(settings))),
         "Vary": "Accept-Encoding",
     }
