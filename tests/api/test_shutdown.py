@@ -1,19 +1,22 @@
 """SIGTERM: what is under way is finished, and the process ends with exit code 0 within ten seconds."""
 
+import asyncio
 import os
 import signal
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.demo.server import HOST
-from tests.api.process import PATH, ServiceProcess, assert_tells_nothing, serving_process
-from tests.api.service import PROBE
+from tests.api.process import PATH, ServiceProcess, assert_tells_nothing, events, eventually, serving_process
+from tests.api.service import PROBE, UNUSED
+from tests.api.test_outages import MANY_TICKS
 from tests.databases import SECRET, Project
 from tests.proxy import Proxy
 
@@ -58,26 +61,47 @@ def test_requests_under_way_are_answered_before_the_process_ends(service: Servic
 def test_a_process_under_load_ends_with_no_request_half_answered(service: ServiceProcess) -> None:
     """Callers who come too late are refused; whoever got a connection gets a whole answer."""
     service.report()
+    livez = f"http://{HOST}:{service.port}/livez"
     ended: list[str] = []
 
-    def call_until_refused() -> list[int]:
-        statuses = []
+    statuses: list[int] = []
+
+    def call_until_refused() -> None:
         while True:
             try:
-                statuses.append(httpx.get(f"http://{HOST}:{service.port}/livez", timeout=10).status_code)
+                statuses.append(httpx.get(livez, timeout=10, verify=UNUSED).status_code)
                 statuses.append(service.report().status_code)
             except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError) as error:
                 ended.append(type(error).__name__)
-                return statuses
+                return
 
     with ThreadPoolExecutor(12) as callers:
         running = [callers.submit(call_until_refused) for _ in range(12)]
-        time.sleep(0.5)
+        eventually(lambda: len(statuses) > 100, within=30)
         service.signal()
         assert ended_within(service, 10) == 0
-        statuses = [status for caller in running for status in caller.result()]
+        for caller in running:
+            caller.result()
     assert set(statuses) == {200}
     assert len(ended) == 12
+
+
+def test_streams_are_told_and_exports_are_finished_or_cut(service: ServiceProcess, project: Project) -> None:
+    """Among them an export that nobody reads, which could go on for as long as its reader likes."""
+    asyncio.run(project.execute(MANY_TICKS))
+    with ExitStack() as stack:
+        streams = [stack.enter_context(service.streaming("/api/runner/tick-runs/stream")) for _ in range(20)]
+        ndjson = {"Accept": "application/x-ndjson"}
+        read, unread = (stack.enter_context(service.streaming("/api/runner/tick-runs", **ndjson)) for _ in range(2))
+        service.signal()
+        with ThreadPoolExecutor(20) as readers:
+            last = list(readers.map(lambda answer: list(events(answer))[-1], streams))
+        lines = list(read.iter_lines())
+        assert ended_within(service, 10) == 0
+        with suppress(httpx.RemoteProtocolError):
+            assert "incomplete" in list(unread.iter_lines())[-1]
+    assert [name for name, _ in last] == ["closed"] * 20
+    assert len(lines) >= 20_000
 
 
 def test_a_database_that_hangs_keeps_no_process_alive(service: ServiceProcess, proxy: Proxy) -> None:
