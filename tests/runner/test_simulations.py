@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from app.runner.model import Run, Thresholds, Tick
 from app.runner.schedule import State
 from app.runner.timeframes import EPOCH
-from tests.runner.world import LONG_AGO, NOW, World, make_run, rules
+from tests.runner.world import HOUR, LONG_AGO, MINUTE, NOW, SECOND, World, make_run, rules
 
-SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 PLAYED = 5 * HOUR
 TIMEFRAMES = ("1m", "1m", "5m", "15m", "1h")
 # No cycle takes longer, or its last ticks were overdue.

@@ -1,20 +1,29 @@
 """What happens to runners, and what must be claimed of it, and what must not."""
 
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 
 from app.runner.causes import CauseKind
-from app.runner.model import Lock, Section, Tick
+from app.runner.model import Section, Tick
 from app.runner.schedule import State
 from app.runner.slots import SlotOutcome
-from tests.runner.world import LONG_AGO, NOW, USER, World, every, make_run, rules
-
-SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-RUN = make_run(last_run_at=NOW - 34 * SECOND)
-HEALTHY = World((RUN,), {RUN.id: every(60, 2 * HOUR)})
-QUIET = make_run(2, last_run_at=NOW - 2 * HOUR)
+from tests.runner.world import (
+    DAY,
+    HEALTHY,
+    HOUR,
+    LONG_AGO,
+    MINUTE,
+    NOW,
+    QUIET,
+    RUN,
+    SECOND,
+    USER,
+    World,
+    every,
+    make_run,
+    rules,
+)
 
 
 def test_a_healthy_runner_is_ok_with_nothing_to_say() -> None:
@@ -142,6 +151,33 @@ def test_a_cron_that_misses_every_other_window_is_not_down_but_its_misses_are_co
     assert (report.ticks.expected, report.ticks.missed) == (59, 30)
 
 
+def test_a_cron_that_comes_after_every_boundary_is_on_time_and_misses_nothing() -> None:
+    """Its ticks are scheduled 20 s into the slot that they serve."""
+    ticks = [Tick(tick.scheduled_at + 24 * SECOND, "ok") for tick in every(60, 2 * HOUR, 30 * SECOND)]
+    report = World((RUN,), {RUN.id: ticks}).report()
+    assert (report.verdict, rules(report), report.ticks.missed) == ("ok", [], 0)
+
+
+def test_a_runner_whose_cron_misses_every_window_is_silent_and_no_strategy_is_blamed() -> None:
+    """It is alive and finds nothing due: it writes no row. What it did before the change of its cron is not held
+    against it, nor is its last tick an error because it was the last.
+    """
+    runs = tuple(make_run(n, frame, last_run_at=NOW - 40 * MINUTE) for n, frame in enumerate(("1m", "5m", "1m"), 1))
+    world = World(runs, {run.id: every(run.period, 3 * HOUR, 40 * MINUTE) for run in runs})
+    report = world.report()
+    assert (report.verdict, rules(report)) == ("down", ["scheduler_silent"])
+    assert report.streaks == ()
+    assert report.ticks.missed is not None
+    assert report.ticks.missed > 0
+
+
+def test_audits_lost_by_all_while_trading_goes_on_are_no_silent_scheduler() -> None:
+    runs = tuple(make_run(number, last_run_at=NOW - 34 * SECOND) for number in range(1, 4))
+    report = World(runs, {run.id: every(60, 2 * HOUR, 20 * MINUTE) for run in runs}).report()
+    assert (report.verdict, rules(report)) == ("degraded", ["audit_missing"])
+    assert report.reasons[0].count == 3
+
+
 def test_a_lost_audit_while_trading_goes_on_is_named_and_the_run_is_not_called_overdue() -> None:
     trading = make_run(2, last_run_at=NOW - 34 * SECOND)
     world = World((RUN, trading), {**HEALTHY.ticks, trading.id: every(60, 2 * HOUR, 20 * MINUTE)})
@@ -254,69 +290,14 @@ def test_duplicate_ticks_serve_one_slot_and_hide_no_missed_one() -> None:
     assert World((RUN,), {RUN.id: [*gap, *gap]}).report().ticks.missed == 5
 
 
-def test_an_hour_that_clocks_repeat_or_skip_is_like_any_other() -> None:
-    """Slots are counted from the epoch, in UTC; 2026-10-25 01:00Z is when Europe's clocks go back."""
-    back = NOW.replace(month=10, day=25, hour=1, minute=30, second=30)
+@pytest.mark.parametrize(("month", "day"), [(3, 29), (10, 25)])
+def test_an_hour_that_clocks_repeat_or_skip_is_like_any_other(month: int, day: int) -> None:
+    """Slots are counted from the epoch, in UTC. Europe's clocks change at 01:00Z of these days."""
+    change = NOW.replace(month=month, day=day, hour=1, minute=30, second=30)
     world = World(
-        (make_run(created_at=LONG_AGO - 60 * DAY, updated_at=LONG_AGO - 60 * DAY),),
-        {RUN.id: [Tick(tick.scheduled_at + (back - NOW), tick.status) for tick in every(60, 2 * HOUR)]},
-        as_of=back,
+        (make_run(created_at=LONG_AGO - 360 * DAY, updated_at=LONG_AGO - 360 * DAY),),
+        {RUN.id: [Tick(tick.scheduled_at + (change - NOW), tick.status) for tick in every(60, 2 * HOUR)]},
+        as_of=change,
     )
     report = world.report()
     assert (report.verdict, report.ticks.expected, report.ticks.missed) == ("ok", 59, 0)
-
-
-def lock(run: UUID, *, held: timedelta, left: timedelta, status: str | None = "active") -> Lock:
-    return Lock(run, "runner-2", NOW + left, NOW - held, status, "BTC-USD", "5m")
-
-
-def test_locks_are_judged_only_while_they_hold() -> None:
-    held = lock(RUN.id, held=90 * SECOND, left=30 * SECOND)
-    assert rules(World((RUN,), HEALTHY.ticks, (held,)).report()) == []
-    expired = lock(RUN.id, held=DAY, left=-HOUR, status=None)
-    assert rules(World((RUN,), HEALTHY.ticks, (expired,)).report()) == []
-    overlong = lock(RUN.id, held=11 * MINUTE, left=MINUTE)
-    assert rules(World((RUN,), HEALTHY.ticks, (overlong,)).report()) == ["lock_overlong"]
-    orphaned = [lock(UUID(int=9), held=SECOND, left=MINUTE, status=status) for status in (None, "paused")]
-    for one in orphaned:
-        assert rules(World((RUN,), HEALTHY.ticks, (one,)).report()) == ["lock_orphaned"]
-
-
-def test_an_overdue_run_behind_a_lock_says_by_whom_and_since_when() -> None:
-    held = lock(QUIET.id, held=21 * MINUTE, left=MINUTE)
-    world = World((RUN, QUIET), HEALTHY.ticks, (held,))
-    cause = world.row(QUIET).cause
-    assert cause is not None
-    assert (cause.kind, cause.by, cause.since) == (CauseKind.LOCKED, "runner-2", NOW - 21 * MINUTE)
-
-
-def test_an_unreadable_timeframe_is_judged_as_five_minutes_and_named() -> None:
-    for timeframe in (None, "", "5 min", "0m", "1M", "m", "-5m", "99999999w", "\uff15m"):
-        odd = make_run(2, timeframe)
-        report = World((RUN, odd), {**HEALTHY.ticks, odd.id: every(300, 2 * HOUR)}).report()
-        assert (report.verdict, rules(report)) == ("degraded", ["unparsable_timeframe"])
-
-
-def test_a_high_rate_of_errors_counts_from_twenty_ticks_on() -> None:
-    runs = tuple(make_run(number, last_run_at=NOW - MINUTE) for number in range(1, 31))
-
-    def world(errors: int, number: int) -> World:
-        ticks = {
-            run.id: [Tick(NOW - 34 * SECOND, "error" if n < errors else "ok")] for n, run in enumerate(runs[:number])
-        }
-        return World(runs[:number], ticks)
-
-    assert rules(world(3, 20).report()) == ["error_rate"]
-    assert rules(world(2, 20).report()) == []
-    assert rules(world(19, 19).report()) == []
-
-
-def test_what_could_not_be_read_is_unknown_and_never_hides_what_was_found() -> None:
-    for section in (Section.ACTIVITY, Section.RISK, Section.STORED):
-        report = World((RUN,), HEALTHY.ticks, broken=(section,)).report()
-        assert (report.verdict, rules(report)) == ("unknown", ["section_unreadable"])
-    orphan = lock(UUID(int=9), held=SECOND, left=MINUTE, status=None)
-    worse = World((RUN,), HEALTHY.ticks, (orphan,), broken=(Section.ACTIVITY,)).report()
-    assert (worse.verdict, rules(worse)) == ("degraded", ["lock_orphaned", "section_unreadable"])
-    assert worse.runs.active is None
-    assert worse.streaks is None

@@ -30,8 +30,9 @@ from app.runner.slots import WORD_BITS
 from app.runner.status import status_report
 from app.runner.timeframes import LEAD, slot_of
 
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NOW = datetime(2026, 11, 25, 12, 0, 30, tzinfo=UTC)
-LONG_AGO = NOW - timedelta(days=30)
+LONG_AGO = NOW - 30 * DAY
 USER, STRANGER = UUID(int=1000), UUID(int=2000)
 READ = SectionResult(1)
 DEFAULTS = Thresholds()
@@ -121,6 +122,12 @@ class World:
 
     def with_ticks(self, run: Run, ticks: Iterable[Tick]) -> "World":
         return replace(self, ticks={**self.ticks, run.id: [*self.ticks.get(run.id, ()), *ticks]})
+
+
+RUN = make_run(last_run_at=NOW - 34 * SECOND)
+HEALTHY = World((RUN,), {RUN.id: every(60, 2 * HOUR)})
+QUIET = make_run(2, last_run_at=NOW - 2 * HOUR)
+"""Not ticked for two hours, where no ticks are given."""
 
 
 def rules(report: StatusReport) -> list[str]:
