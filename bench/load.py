@@ -8,7 +8,7 @@ from httptools import HttpResponseParser
 
 from app.demo.server import HOST
 
-LONGEST_SECONDS = 30
+LONGEST_SECONDS = 120
 
 
 class LoadGenerator:

@@ -121,7 +121,7 @@ class _Transaction:
         stored = await self._stored(runs, activity)
         slots = await self._slots(runs, window, grid)
         ticks = await self._ticks(window) if window is not None else None
-        latencies, series = await self._series(window) if window is not None else (None, None)
+        series = await self._series(window) if window is not None else None
         return Reading(
             as_of=self._as_of,
             sections=self._reader.results,
@@ -134,7 +134,6 @@ class _Transaction:
             stored=stored,
             slots=slots,
             ticks=ticks,
-            latencies=latencies,
             series=series,
         )
 
@@ -281,20 +280,17 @@ class _Transaction:
         return WindowCounts(
             by_status={row["name"]: row["number"] for row in by_kind["status"]},
             by_signal={row["name"]: row["number"] for row in by_kind["signal"]},
+            by_latency={row["ms"]: row["number"] for row in by_kind["latency"]},
             by_delay={row["ms"]: row["number"] for row in by_kind["delay"]},
             reasons=tuple((row["name"], row["number"]) for row in by_kind["reason"]),
         )
 
-    async def _series(self, window: Window) -> tuple[dict[int, int] | None, tuple[BucketCount, ...] | None]:
+    async def _series(self, window: Window) -> tuple[BucketCount, ...] | None:
         start = self._as_of - window.length
         rows = await self._fetch(Section.SERIES, "window_series", self._as_of, start, window.bucket)
         if rows is None:
-            return None, None
-        latencies = {row["latency_ms"]: row["number"] for row in rows if row["bucket"] is None}
-        counts = (row for row in rows if row["bucket"] is not None)
-        return latencies, tuple(
-            BucketCount(row["bucket"], row["status"], row["latency_ms"], row["number"]) for row in counts
-        )
+            return None
+        return tuple(BucketCount(row["bucket"], row["status"], row["latency_ms"], row["number"]) for row in rows)
 
 
 def _history(rows: Sequence[Mapping[str, Any]], newest_ok_at: datetime | None) -> History:

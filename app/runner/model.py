@@ -202,10 +202,11 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """The ticks of the window, grouped; delays in ms, none below 0. At most ten reasons."""
+    """The ticks of the window, grouped; latencies and delays in ms, none below 0. At most ten reasons."""
 
     by_status: Mapping[str, int]
     by_signal: Mapping[str, int]
+    by_latency: Mapping[int, int]
     by_delay: Mapping[int, int]
     reasons: tuple[tuple[str, int], ...]
 
@@ -244,8 +245,6 @@ class Reading:
     """The history of judged runs that the horizon cannot tell it of, from the rows stored last."""
     slots: Slots | None = None
     ticks: WindowCounts | None = None
-    latencies: Mapping[int, int] | None = None
-    """Ticks of the window by latency in ms, none below 0. They are read together with the series."""
     series: tuple[BucketCount, ...] | None = None
 
     def history(self, run: Run) -> History | None:

@@ -110,10 +110,8 @@ def _run_figures(situation: Situation) -> RunFigures:
 def _tick_figures(situation: Situation, window: Window) -> TickFigures:
     expected, missed = _expected_and_missed(situation, window.length)
     ticks = situation.reading.ticks
-    latencies = situation.reading.latencies
-    latency = distribution(latencies.items()) if latencies is not None else None
     if ticks is None:
-        return TickFigures(None, None, None, None, expected, missed, latency, None, None)
+        return TickFigures(None, None, None, None, expected, missed, None, None, None)
     return TickFigures(
         total=sum(ticks.by_status.values()),
         by_status=_zero_filled(TICK_STATUSES, ticks.by_status),
@@ -121,7 +119,7 @@ def _tick_figures(situation: Situation, window: Window) -> TickFigures:
         error_rate=error_rate(ticks.by_status),
         expected=expected,
         missed=missed,
-        latency_ms=latency,
+        latency_ms=distribution(ticks.by_latency.items()),
         finish_delay_ms=distribution(ticks.by_delay.items()),
         reasons=tuple(ReasonCount(reason, count) for reason, count in ticks.reasons),
     )
