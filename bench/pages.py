@@ -17,11 +17,12 @@ from app.postgres.ticks import Ticks
 from bench.kept_stage import KeptStage
 from bench.load import LoadGenerator
 from bench.ratios import LONGEST_SECONDS, Batch, Comparison, Measurement, Unit, measure
-from bench.replay import Statement, record
+from bench.replay import Statement, record, replay
 from bench.stage import Service
 
 TICKS = "/api/runner/tick-runs"
 PAGE = 50  # As many as there are without a limit.
+MOST = 500
 DEEP = 10_000
 REQUESTS = 10
 ROUNDS = 15
@@ -55,13 +56,9 @@ async def measure_pages(stage: KeptStage, load: LoadGenerator) -> list[Measureme
 
         deep = f"limit={PAGE}&cursor={await _deep_cursor(stage)}"
         async with stage.reader() as connection:
-            for limit in (PAGE, 500):
-                select = await _select(stage, connection, limit)
-                measurements.append(
-                    await measure(
-                        _row(f"{TICKS}?limit={limit}", "its SELECT alone", page(f"limit={limit}"), select, 1.5)
-                    )
-                )
+            measurements += [
+                await measure(each) for limit in (PAGE, MOST) for each in await _page(stage, page, connection, limit)
+            ]
         measurements.append(
             await measure(_row(f"{TICKS}, page {DEEP:,}", "page 1", page(deep), page(f"limit={PAGE}"), 1.2))
         )
@@ -73,26 +70,39 @@ async def measure_pages(stage: KeptStage, load: LoadGenerator) -> list[Measureme
     return measurements
 
 
-def _row(title: str, floor_title: str, ours: Batch, floor: Batch, aim: float) -> Comparison:
+def _row(title: str, floor_title: str, ours: Batch, floor: Batch, aim: float | None) -> Comparison:
     return Comparison(
         title, floor_title, ours=ours, floor=floor, unit=Unit.MILLISECONDS, work=REQUESTS, rounds=ROUNDS, aim=aim
     )
 
 
-async def _select(stage: KeptStage, connection: Connection, limit: int) -> Batch:
-    """The statement that reads the newest page, without the transaction around it."""
+async def _page(stage: KeptStage, page: Callable[[str], Batch], connection: Connection, limit: int) -> list[Comparison]:
+    """The newest page against the SELECT that reads it, and what of the difference is the transaction around that."""
+    sent = await _sent(stage, limit)
+    select = _repeated(connection, tuple(each for each in sent if _reads_ticks(each)))
+    # The role that this becomes ends with its transaction, and the one of the connection is there again.
+    whole = _repeated(connection, sent)
+    return [
+        _row(f"{TICKS}?limit={limit}", "its SELECT alone", page(f"limit={limit}"), select, 1.5),
+        _row(f"all that limit={limit} sends, replayed", "its SELECT alone", whole, select, None),
+    ]
+
+
+async def _sent(stage: KeptStage, limit: int) -> tuple[Statement, ...]:
     wanted = TickFilter()
 
     def reader(database: Database) -> Callable[[], Awaitable[object]]:
         ticks = Ticks(database, stage.settings)
         return lambda: ticks.page(wanted, wanted.start, limit=limit)
 
-    (select,) = (each for each in await record(stage.settings, reader) if _reads_ticks(each))
+    return await record(stage.settings, reader)
 
+
+def _repeated(connection: Connection, statements: tuple[Statement, ...]) -> Batch:
     async def seconds() -> float:
         started = time.perf_counter()
         for _ in range(REQUESTS):
-            await connection.fetch(select.text, *select.parameters)
+            await replay(connection, statements)
         return time.perf_counter() - started
 
     return seconds
