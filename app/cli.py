@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from app.cli_options import DatabaseUrl
-from app.cli_output import fail, write, write_text
+from app.cli_output import examples, fail, progress, write, write_text
 from app.cli_ticks import ticks
-from app.errors import DiagnosticsError
+from app.errors import ConfigurationError, DatabaseTimeoutError, DatabaseUnavailableError, DiagnosticsError
 
 if TYPE_CHECKING:
     from app.diagnostics import SchemaReport
@@ -25,13 +25,26 @@ if TYPE_CHECKING:
 cli = typer.Typer(
     name="runner-diagnostics",
     help="Verify that a Supabase Postgres has the schema the strategy runner expects, and see what is wrong.",
+    epilog=examples(
+        "runner-diagnostics demo          # try it, without a database of yours",
+        "runner-diagnostics check         # is the schema right? (needs DATABASE_URL)",
+        "runner-diagnostics status        # does the runner tick, and who does not?",
+        "runner-diagnostics ticks --follow --status error   # errors as they happen",
+        "runner-diagnostics --install-completion            # the shell completes it",
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 
-@cli.command(epilog="Examples:  runner-diagnostics check  |  runner-diagnostics check --format json | jq .summary")
+@cli.command(
+    epilog=examples(
+        "runner-diagnostics check",
+        "runner-diagnostics check --format json | jq .summary",
+        "runner-diagnostics check --format junit > schema.xml",
+    )
+)
 def check(
     database_url: DatabaseUrl = None,
     output_format: Annotated[
@@ -67,7 +80,12 @@ def _rendered(report: "SchemaReport", output_format: Literal["json", "junit", "g
     return {"junit": junit_xml, "github": github_commands, "sarif": sarif_json}[output_format](report)
 
 
-@cli.command(epilog="Example:  runner-diagnostics fix --output supabase/migrations && supabase db push")
+@cli.command(
+    epilog=examples(
+        "runner-diagnostics fix | less",
+        "runner-diagnostics fix --output supabase/migrations && supabase db push",
+    )
+)
 def fix(
     output: Annotated[
         Path | None,
@@ -98,7 +116,13 @@ def fix(
     raise typer.Exit(exit_code(report.conformant))
 
 
-@cli.command(epilog="Examples:  runner-diagnostics status --window 24h  |  runner-diagnostics status --format json")
+@cli.command(
+    epilog=examples(
+        "runner-diagnostics status --window 24h",
+        "runner-diagnostics status --all",
+        "runner-diagnostics status --format json | jq .reasons",
+    )
+)
 def status(
     database_url: DatabaseUrl = None,
     window: Annotated[
@@ -126,10 +150,16 @@ def status(
     raise typer.Exit(status_exit_code(report.verdict))
 
 
-cli.command(epilog="Example:  runner-diagnostics ticks --status error --status blocked --follow")(ticks)
+cli.command(
+    epilog=examples(
+        "runner-diagnostics ticks --status error --status blocked --follow",
+        "runner-diagnostics ticks --since 2026-11-25T09:00 --reason user_paused",
+        "runner-diagnostics ticks --format json --limit 1000 | jq .latency_ms",
+    )
+)(ticks)
 
 
-@cli.command()
+@cli.command(epilog=examples("runner-diagnostics serve --host 0.0.0.0 --port 8000 --workers 2"))
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8000,
@@ -166,7 +196,7 @@ def serve(
     )
 
 
-@cli.command()
+@cli.command(epilog=examples("runner-diagnostics demo --drift two-migrations --port 8001"))
 def demo(
     port: Annotated[int, typer.Option(help="The port to serve on.", min=1, max=65535)] = 8000,
     drift: Annotated[
@@ -185,7 +215,7 @@ def demo(
     run_demo(port=port, drift=drift)
 
 
-@cli.command()
+@cli.command(epilog=examples("runner-diagnostics contract > my.toml", "runner-diagnostics contract my.toml"))
 def contract(
     file: Annotated[Path | None, typer.Argument(help="A contract file to look at, instead of RUNNER_CONTRACT.")] = None,
 ) -> None:
@@ -203,10 +233,21 @@ def main() -> None:
     try:
         cli()
     except DiagnosticsError as error:
-        fail(str(error))
+        fail(f"{error} {next_step(error)}".rstrip())
     except Exception as error:  # noqa: BLE001 - the outermost edge
         # Its words are left out: nobody foresaw what they may repeat.
         fail(f"This is a fault of the program: {type(error).__name__}.")
+
+
+def next_step(error: DiagnosticsError) -> str:
+    """What to do about an error, for those whose words do not say it."""
+    if isinstance(error, DatabaseTimeoutError):
+        return "Try again; DATABASE_TIMEOUT_MS allows it more."
+    if isinstance(error, DatabaseUnavailableError):
+        return "Is DATABASE_URL that of the database you mean, and is it up?"
+    if isinstance(error, ConfigurationError) and "DATABASE_URL" in str(error):
+        return "Set it in the environment or in .env (see .env.example); all but serve take --database-url, too."
+    return ""
 
 
 def _leave(_signal: int, _frame: object) -> NoReturn:
@@ -229,7 +270,8 @@ async def _check(settings: "Settings") -> "SchemaReport":
     contract = load_contract(settings.runner_contract)
     database = Database(settings)
     try:
-        return await Diagnostics(settings, contract, database).check_schema()
+        diagnostics = Diagnostics(settings, contract, database)
+        return await progress("Reading the catalogue, and trying what it says", diagnostics.check_schema())
     finally:
         await database.close()
 
@@ -242,7 +284,8 @@ async def _status(settings: "Settings", window: str, *, with_runs: bool) -> "tup
     database = Database(settings)
     pulse = Pulse(settings, database)
     try:
-        return await pulse.status(Window(window)), await pulse.runs() if with_runs else None
+        report = await progress("Reading how the runner ticks", pulse.status(Window(window)))
+        return report, await progress("Reading each strategy's slots", pulse.runs()) if with_runs else None
     finally:
         await database.close()
 

@@ -1,13 +1,18 @@
 """Standard output as commands write to it, and how they fail."""
 
+import asyncio
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 EXIT_UNUSABLE = 2
+PATIENCE_SECONDS = 1
+
+T = TypeVar("T")
 
 
 def encoding() -> str:
@@ -48,9 +53,29 @@ def write(text: str) -> bool:
     return True
 
 
+async def progress(doing: str, work: Coroutine[Any, Any, T]) -> T:
+    """The result of some work. Where it takes more than a second, somebody at a terminal sees that it goes on."""
+    task = asyncio.create_task(work)
+    await asyncio.wait([task], timeout=PATIENCE_SECONDS)
+    if not task.done() and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+            shown.add_task(doing, total=None)
+            await asyncio.wait([task])
+    return await task
+
+
 def note(sentence: str) -> None:
     """Beside the output, which a program may read."""
     print(f"runner-diagnostics: {sentence}", file=sys.stderr, flush=True)
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: one example a line, not wrapped."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
 def fail(message: str) -> NoReturn:

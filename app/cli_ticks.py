@@ -41,8 +41,12 @@ def ticks(  # noqa: PLR0913 - each is an option
     status: Annotated[list[TickStatus] | None, typer.Option(help="With this status. Repeatable.")] = None,
     signal: Annotated[list[TickSignal] | None, typer.Option(help="With this signal. Repeatable.")] = None,
     reason: Annotated[list[str] | None, typer.Option(help="With a reason that starts so. Repeatable.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Scheduled then or later (UTC).", formats=TIMES)] = None,
-    until: Annotated[datetime | None, typer.Option(help="Scheduled before then (UTC).", formats=TIMES)] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Scheduled then or later (UTC).", formats=TIMES, metavar="TIME")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Scheduled before then (UTC).", formats=TIMES, metavar="TIME")
+    ] = None,
     min_latency_ms: Annotated[
         int | None, typer.Option(help="That took at least so long.", min=0, max=LARGEST_INTEGER)
     ] = None,

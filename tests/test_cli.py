@@ -13,9 +13,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import cli
+from app.cli_output import progress
 from app.contract.load import contract_text
 from app.demo.server import free_port
+from app.errors import DatabaseError
 from tests.databases import SECRET, Project
 
 PROGRAM = Path(sys.executable).parent / "runner-diagnostics"
@@ -282,3 +286,68 @@ def test_check_starts_without_the_web_framework(tmp_path: Path) -> None:
     )
     finished = subprocess.run([sys.executable, "-c", source], check=True, capture_output=True, text=True, cwd=tmp_path)
     assert finished.stdout.strip() == "[]"
+
+
+COMMANDS = ("check", "fix", "status", "ticks", "serve", "demo", "contract")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_ends_with_examples_that_can_be_copied_and_name_options_that_exist(command: str) -> None:
+    shown = CliRunner().invoke(cli, [*filter(None, [command]), "--help"]).output
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    given = re.findall(r"^ +(runner-diagnostics .*)$", shown.split("Examples:")[1], re.MULTILINE)
+    assert given
+    for line in given:
+        for words in re.findall(r"runner-diagnostics ([^|>#&\n]*)", line):
+            name, *rest = words.split()
+            options = CliRunner().invoke(cli, [*([name] if name in COMMANDS else []), "--help"]).output
+            assert {word for word in (name, *rest) if word.startswith("--")} <= set(re.findall(r"--[\w-]+", options))
+            assert name in COMMANDS or name.startswith("--")
+
+
+def test_the_shell_completes_commands_and_the_values_of_options(tmp_path: Path) -> None:
+    def completed(words: str, number: int) -> list[str]:
+        completing = {"_RUNNER_DIAGNOSTICS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(number)}
+        return run(cwd=tmp_path, **completing).stdout.split()
+
+    assert set(completed("runner-diagnostics s", 1)) == {"serve", "status"}
+    assert completed("runner-diagnostics check --format ", 3) == ["text", "json", "junit", "github", "sarif"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "--database-url"),
+        ({"DATABASE_URL": "postgresql://u:p@127.0.0.1:1/x"}, "is it up?"),
+        ({"DATABASE_URL": "postgresql://h:port/x"}, ".env.example"),
+    ],
+)
+def test_an_error_ends_with_the_next_step(tmp_path: Path, environment: dict[str, str], words: str) -> None:
+    assert words in run("check", cwd=tmp_path, **environment).stderr
+
+
+async def test_what_takes_more_than_a_second_shows_that_it_goes_on_at_a_terminal_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow() -> str:
+        await asyncio.sleep(1.3)
+        return "done"
+
+    assert await progress("Reading", slow()) == "done"
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    assert await progress("Reading", slow()) == "done"
+    assert "Reading" in capsys.readouterr().err
+
+
+async def test_what_is_quick_shows_nothing_and_what_fails_fails(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing() -> None:
+        raise DatabaseError("refused")
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with pytest.raises(DatabaseError):
+        await progress("Reading", failing())
+    assert capsys.readouterr().err == ""
