@@ -78,6 +78,19 @@ async def test_check_as_json_is_what_http_says(project: Project, tmp_path: Path)
     assert report["summary"]["pass"] == len(report["checks"])
 
 
+@pytest.mark.parametrize("template", ["two_migrations"])
+@pytest.mark.parametrize(
+    ("output_format", "start"),
+    [("junit", "<?xml "), ("github", "::error title=error strategy_"), ("sarif", '{\n  "$schema": ')],
+)
+async def test_check_for_ci_has_the_same_exit_code(
+    project: Project, tmp_path: Path, output_format: str, start: str
+) -> None:
+    finished = await check(project, tmp_path, "--format", output_format, LANG="C", PYTHONIOENCODING="ascii")
+    assert (finished.returncode, finished.stderr) == (1, "")
+    assert finished.stdout.startswith(start)
+
+
 async def status_of(
     project: Project, cwd: Path, *arguments: str, **environment: str
 ) -> "subprocess.CompletedProcess[str]":
