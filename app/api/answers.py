@@ -1,7 +1,7 @@
 """What the answers of several paths have in common: the form a caller prefers, and the time it may take."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 import mimeparse
@@ -30,6 +30,23 @@ def preferred(request: Request, offered: Sequence[str]) -> str:
         return str(mimeparse.best_match(offered, accept) or offered[-1])
     except ValueError:
         return offered[-1]
+
+
+async def by(deadline: float, work: Awaitable[T]) -> T:
+    """What work gives, by a deadline on the event loop's clock. Raises DatabaseTimeoutError, and what work raises.
+
+    Work that is late is cancelled and not waited for: on a stalled socket its end may take as long again.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task], timeout=deadline - asyncio.get_running_loop().time())
+    finally:
+        if not task.done():
+            task.cancel()
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    if not task.done():
+        raise DatabaseTimeoutError("The database did not answer in time.")
+    return task.result()
 
 
 async def read_by(deadline: float, shared: SharedRead[T], *, fresh: bool = False) -> Shared[T]:

@@ -8,8 +8,8 @@ from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, Field
 
-from app.api.answers import JSON, TEXT, preferred
-from app.api.auth import RequireAdmin
+from app.api.answers import JSON, TEXT, by, preferred
+from app.api.auth import Caller, RequireAdmin
 from app.api.cursor import decode_cursor, encode_cursor
 from app.api.problems import responses
 from app.api.query import documented, read_query, refuse
@@ -68,17 +68,17 @@ def tick_routes(ticks: Ticks, exports: TickExports, require_admin: RequireAdmin)
         summary="Recent ticks, newest first; as CSV or NDJSON all that are selected",
         responses=_documented(),
         openapi_extra=documented(TickPageQuery),
-        dependencies=[Depends(require_admin)],
     )
-    async def tick_runs(request: Request) -> Response:
+    async def tick_runs(request: Request, caller: Annotated[Caller, Depends(require_admin)]) -> Response:
         query = read_query(TickPageQuery, request)
         wanted, meta = query.filter(), query.fields == "meta"
         start = _start(query, wanted)
         accepted = preferred(request, (NDJSON, CSV, TEXT, JSON))
         if accepted in FORMATS:
-            return await _export(exports, wanted, start, accepted, meta=meta)
+            batches = exports.batches(wanted, start, meta=meta, deadline=caller.deadline)
+            return await _export(batches, wanted, accepted, meta=meta)
         limit = min(query.limit, MOST_A_PAGE_WITH_META) if meta else query.limit
-        page = await ticks.page(wanted, start, limit=limit, meta=meta)
+        page = await by(caller.deadline, ticks.page(wanted, start, limit=limit, meta=meta))
         cursor = encode_cursor(page.next, wanted) if page.next is not None else None
         if accepted == TEXT:
             return Response(page_text(page, next_cursor=cursor), media_type=TEXT, headers={"Vary": "Accept"})
@@ -97,12 +97,9 @@ def _start(query: TickPageQuery, wanted: TickFilter) -> Position:
         refuse("cursor", str(error))
 
 
-async def _export(
-    exports: TickExports, wanted: TickFilter, start: Position, accepted: str, *, meta: bool
-) -> ClosingStream:
+async def _export(batches: AsyncGenerator[Batch], wanted: TickFilter, accepted: str, *, meta: bool) -> ClosingStream:
     """The first batch is read before the answer begins, so that whatever goes wrong by then is a problem body."""
     form = FORMATS[accepted]
-    batches = exports.batches(wanted, start, meta=meta)
     first = await anext(batches, None)
     return ClosingStream(
         _written(form, first, batches, wanted, meta=meta),

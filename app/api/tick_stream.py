@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic_core import to_json
 
+from app.api.answers import by
 from app.api.auth import REMEMBERED_PROFILE_SECONDS, Caller, RequireAdmin
 from app.api.cursor import decode_cursor, encode_cursor
 from app.api.problems import responses
@@ -78,7 +79,7 @@ def tick_stream_routes(feed: TickFeed, require_admin: RequireAdmin) -> APIRouter
         admission = Admission(caller)
         events = feed.listen(wanted, after)
         # Read before the answer begins, so that whatever goes wrong by then is a problem body.
-        first = await anext(events)
+        first = await by(caller.deadline, anext(events))
         content = _content(first, events, wanted, admission)
         # nginx would otherwise keep events back until it has enough of them.
         return ClosingStream(content, events, media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})

@@ -1,8 +1,9 @@
 """Connections to the watched database: bounded in number and in time, and clean when they are handed on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -53,22 +54,28 @@ class Database:
             raise fault(TimeoutError() if limit.expired() else error) from error
 
     @asynccontextmanager
-    async def long_connection(self, seconds: float) -> AsyncIterator[Connection]:
-        """A connection of the pool for what outlives a request's time: waiting for it takes no longer than a request
-        may, and after `seconds` of holding it, its socket is closed under it. Raises what `connection` raises.
+    async def long_connection(
+        self, seconds: float, *, ready_by: float
+    ) -> AsyncIterator[tuple[Connection, Callable[[], None]]]:
+        """A connection of the pool for what outlives a request's time, and what to call once it has answered.
+
+        Its socket is closed under it when it was held for `seconds`; at `ready_by`, a time on the event loop's clock,
+        if it has not answered by then: one that was good when it was last used may never answer again. Raises what
+        `connection` raises.
 
         No asyncio.timeout spans the block: it is bound to the task that enters it, and the generator behind a streamed
         answer is begun by one task, goes on in a second and may be closed by a third.
         """
-        loop = asyncio.get_running_loop()
+        watchdog: Watchdog | None = None
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
+            async with asyncio.timeout_at(ready_by):
                 pool = await self._open_pool()
                 connection = await _acquire(pool)
-            async with _held(pool, connection, until=loop.time() + seconds):
-                yield connection
+            ends_at = asyncio.get_running_loop().time() + seconds
+            async with _held(pool, connection, until=ready_by) as watchdog:
+                yield connection, partial(watchdog.put_off, ends_at)
         except QUERY_FAULTS as error:
-            raise fault(error) from error
+            raise fault(TimeoutError() if watchdog is not None and watchdog.has_bitten else error) from error
 
     @asynccontextmanager
     async def transaction(self, connection: Connection) -> AsyncIterator[None]:
@@ -129,18 +136,39 @@ class Database:
         return await self._pool
 
 
+class Watchdog:
+    """Closes the socket under a connection at a time on the event loop's clock.
+
+    A cancelled transaction still says ROLLBACK and waits for its answer, on a stalled socket for ever.
+    """
+
+    def __init__(self, connection: Connection, until: float) -> None:
+        self.has_bitten = False
+        self._connection = connection
+        self._timer = asyncio.get_running_loop().call_at(until, self._bite)
+
+    def put_off(self, until: float) -> None:
+        self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(until, self._bite)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def _bite(self) -> None:
+        self.has_bitten = True
+        self._connection.terminate()
+
+
 @asynccontextmanager
 async def _held(
     pool: "asyncpg.Pool[asyncpg.Record]", connection: "PoolConnectionProxy[asyncpg.Record]", *, until: float
-) -> AsyncIterator[None]:
+) -> AsyncIterator["Watchdog"]:
     """Give a connection back after the block, or throw it away; `until` is a time on the event loop's clock."""
-    # A cancelled transaction still says ROLLBACK and waits for its answer, on a stalled socket for ever: at the limit,
-    # the socket is closed under it.
-    watchdog = asyncio.get_running_loop().call_at(until, connection.terminate)
+    watchdog = Watchdog(connection, until)
     try:
         with ExitStack() as unless_all_went_well:
             unless_all_went_well.callback(connection.terminate)
-            yield
+            yield watchdog
             unless_all_went_well.pop_all()
     finally:
         watchdog.cancel()

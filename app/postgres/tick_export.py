@@ -41,8 +41,12 @@ class TickExports:
         self._declare = statement("tick_export", {"schema": settings.database_schema})
         self._fetch, self._fetch_wide = statement("tick_export_fetch"), statement("tick_export_fetch_wide")
 
-    async def batches(self, wanted: TickFilter, start: Position, *, meta: bool) -> AsyncGenerator[Batch]:
-        """Raises BusyError at the first batch when as many as may run are running, and DatabaseError at any.
+    async def batches(
+        self, wanted: TickFilter, start: Position, *, meta: bool, deadline: float
+    ) -> AsyncGenerator[Batch]:
+        """By the deadline, on the event loop's clock, the database has begun; it may then take its time to find rows.
+
+        Raises BusyError at the first batch when as many as may run are running, and DatabaseError at any.
 
         Whoever does not read to the end must close the generator: that ends the transaction and frees its connection.
         """
@@ -51,7 +55,7 @@ class TickExports:
         self._free -= 1
         try:
             async with (
-                self._database.long_connection(MOST_SECONDS + GRACE_SECONDS) as connection,
+                self._database.long_connection(MOST_SECONDS + GRACE_SECONDS, ready_by=deadline) as (connection, ready),
                 self._database.long_transaction(connection, MOST_SECONDS),
             ):
                 with faults_of_ticks():
@@ -61,6 +65,7 @@ class TickExports:
                     await connection.execute(self._declare, *place, *conditions(wanted), meta)
                     columns = await connection.fetch(self._columns, self._schema)
                     missing_columns(wanted, [row["name"] for row in columns])
+                    ready()
                     fetch = self._fetch_wide if meta else self._fetch
                     async for batch in _capped(lambda: connection.fetch(fetch)):
                         yield batch

@@ -158,6 +158,16 @@ def test_a_database_that_accepts_and_never_answers(service: ServiceProcess, prox
     assert service.sick()
 
 
+def test_a_database_that_stops_answering_on_connections_that_were_good(service: ServiceProcess, proxy: Proxy) -> None:
+    """As many as the pool holds lie ready; whoever takes one waits for its first answer."""
+    with ThreadPoolExecutor(8) as callers:
+        pages = [callers.submit(service.get, "/api/runner/tick-runs", claimed()) for _ in range(24)]
+    assert [page.result().status_code for page in pages] == [200] * 24
+    assert proxy.connections > len(PATHS)
+    proxy.stall()
+    assert_out_of_reach_everywhere(service)
+
+
 def test_many_callers_of_a_database_that_hangs_are_all_answered_and_leave_nothing_behind(
     service: ServiceProcess, proxy: Proxy, primary: EmbeddedPostgres
 ) -> None:
