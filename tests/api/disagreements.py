@@ -133,6 +133,9 @@ def in_series(answer: dict[str, Any], sight: Sight, window: str) -> Iterator[str
 
 def in_runs(answer: dict[str, Any], sight: Sight, slots: int) -> Iterator[str]:
     meant = oracle_status.grid(sight, slots)
+    verdict = oracle_rules.verdict(oracle_rules.rules(sight))
+    if answer["verdict"] != verdict:
+        yield f"runs.verdict: {answer['verdict']}, meant {verdict}"
     runs = {run["strategy_run_id"]: run for run in answer["runs"]}
     yield from differences(runs, meant, "runs")
     if len(answer["runs"]) != len(meant) or answer["total"] != len(meant):

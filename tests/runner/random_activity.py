@@ -80,7 +80,7 @@ class World:
         timeframe = self.random.choice(pool)
         period = period_of(timeframe) or 5 * MINUTE
         created = self.as_of - 30 * DAY if self._some(0.8) else self._moment(period)
-        updated = created if self._some(0.6) else self._moment(period)
+        updated = created if self._some(0.6) else self._moment(period) if self._some(0.9) else self.as_of + HOUR
         return Run(
             id=self._id(),
             user_id=self.random.choice(USERS[:-1]),
@@ -139,7 +139,8 @@ class World:
             (t.finished_at or t.at for t in ticks if t.run_id == run.id and t.status in ("ok", "error")), default=0
         )
         if self._some(0.15):
-            at = self.random.choice((0, self._moment(period_of(run.timeframe) or 5 * MINUTE), self.as_of - 9 * DAY))
+            odd = self._moment(period_of(run.timeframe) or 5 * MINUTE)
+            at = self.random.choice((0, odd, odd, self.as_of - 9 * DAY, self.as_of + HOUR))
         return Run(**{**vars(run), "last_run_at": at or None})
 
     def _stranger(self, runs: tuple[Run, ...]) -> Tick:

@@ -121,6 +121,12 @@ def test_all_silent_is_one_reason_and_down_not_one_for_each_run() -> None:
     assert {row.cause.kind for row in world.rows() if row.cause} == {CauseKind.SCHEDULER_SILENT}
 
 
+def test_silence_is_claimed_only_of_more_than_three_periods_and_the_grace() -> None:
+    for ago, verdict in ((4 * MINUTE, "degraded"), (4 * MINUTE + timedelta(microseconds=1), "down")):
+        report = World((QUIET,), {QUIET.id: [Tick(NOW - ago, "ok")]}).report()
+        assert (report.verdict, len(report.reasons)) == (verdict, 1)
+
+
 def test_a_job_that_touches_every_row_does_not_hide_a_silent_scheduler() -> None:
     runs = tuple(make_run(number, last_run_at=NOW - 2 * HOUR, updated_at=NOW - SECOND) for number in range(1, 4))
     report = World(runs, {run.id: every(60, 3 * HOUR, 2 * HOUR) for run in runs}).report()
