@@ -29,6 +29,8 @@ CACHE_MS = 600_000  # Longer than all of this takes.
 
 # The same for both services, and as `serve` has it; of the loops, uvicorn chooses this one.
 UVICORN = ("--factory", "--host", HOST, "--loop", "uvloop", "--http", "h11")
+# The code beside this, not what is installed: of a checkout, another may be.
+HERE = ("--app-dir", str(Path(__file__).parents[1]))
 QUIET = ("--no-access-log", "--no-server-header", "--log-level", "warning")
 
 
@@ -115,7 +117,7 @@ def run_service(factory: str, directory: Path, environment: Mapping[str, str] | 
     """One uvicorn process, with this process's environment if it is given no other, answering when this yields."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", factory, *UVICORN, *QUIET, "--port", str(port)],
+        [sys.executable, "-m", "uvicorn", factory, *HERE, *UVICORN, *QUIET, "--port", str(port)],
         cwd=directory,
         env=environment,
     )
