@@ -12,7 +12,7 @@ from app.demo.database import DRIFTS, OWNER, migration_files
 from app.demo.scripts import script
 from app.demo.server import EmbeddedPostgres
 from bench.drifts import HISTORIES
-from tests.databases import VERSIONS, Project, new_project, with_outcome
+from tests.databases import VERSIONS, Project, failures, new_project, with_outcome
 from tests.mutations import CONTRACT, Mutation, all_mutations
 from tests.postgres.test_access import SCENARIOS
 from tests.postgres.test_lookalikes import ALIKE
@@ -125,6 +125,16 @@ async def test_a_leak_that_something_else_hides_is_announced(project: Project, h
     await project.execute(ANYTHING[hiding])
     before, _ = await prove(project)
     assert "strategy_tick_runs.access.other" in before.fix.leaves
+
+
+async def test_what_could_not_be_told_before_may_come_to_light(project: Project) -> None:
+    for name in (
+        "access: a leak to users that have a profile",
+        "history: USAGE on the schema revoked from the service role",
+    ):
+        await project.execute(ANYTHING[name])
+    _, after = await prove(project)
+    assert "strategy_tick_runs.access.other" in failures(after)
 
 
 @pytest.mark.parametrize("version", [18, 16])
