@@ -83,7 +83,7 @@ def _rendered(report: "SchemaReport", output_format: Literal["json", "junit", "g
 @cli.command(
     epilog=examples(
         "runner-diagnostics fix | less",
-        "runner-diagnostics fix --output supabase/migrations && supabase db push",
+        "runner-diagnostics fix --output supabase/migrations",
     )
 )
 def fix(
@@ -102,7 +102,7 @@ def fix(
     from app.settings import load_settings
 
     if output is not None and not output.is_dir():
-        fail(f"{output} is not a folder.")
+        fail(f"{output} is not a folder; make it first: mkdir -p {output}")
     report = asyncio.run(_check(load_settings(database_url=database_url)))
     files = [(part.file, fix_sql(report, part.number) or "") for part in report.fix.parts]
     if not files and report.fix.decisions:

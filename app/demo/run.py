@@ -18,6 +18,7 @@ from app.demo.database import (
     DRIFTS,
     LOGIN,
     NO_DRIFT,
+    OWNER,
     Drift,
     create_project,
     create_roles,
@@ -49,7 +50,7 @@ def run_demo(*, port: int, drift: str | None) -> None:
             uvicorn.Config(
                 create_app(settings), host=HOST, port=port, http="h11", log_config=None, server_header=False
             ),
-            _first_steps(settings, port, chosen),
+            _first_steps(settings, port, chosen, server),
             Ticker(server.url(API_LOGIN), since=now),
         )
         try:
@@ -111,7 +112,7 @@ async def _prepare(server: EmbeddedPostgres, drift: Drift, now: datetime) -> Non
     await create_project(server, drift=drift, active_until=now)
 
 
-def _first_steps(settings: Settings, port: int, drift: Drift) -> str:
+def _first_steps(settings: Settings, port: int, drift: Drift, server: EmbeddedPostgres) -> str:
     address = f"http://{HOST}:{port}"
     token = admin_token(settings, now=time.time())
     url = settings.database_url.get_secret_value()
@@ -121,15 +122,20 @@ Runner diagnostics is serving on {address}: {drift.about}.
 An admin's token, good for twelve hours:
 {token}
 
-Try:
+Open {address} and sign in with it, or try:
 curl -i {address}/healthz
 curl -H 'Authorization: Bearer {token}' -H 'Accept: text/plain' {address}/api/runner/schema
 curl -H 'Authorization: Bearer {token}' '{address}/api/runner/schema?refresh=true'
+curl -i -H 'Authorization: Bearer {token}' {address}/api/runner/schema/fix
 curl -H 'Authorization: Bearer {token}' -H 'Accept: text/plain' {address}/api/runner/status
 curl -H 'Authorization: Bearer {token}' '{address}/api/runner/tick-runs?limit=20'
 
 The same from the command line:
 .venv/bin/runner-diagnostics check --database-url {url}
+
+To mend what it finds, as the owner of the tables, whose login only a demo hands out:
+mkdir -p fix && .venv/bin/runner-diagnostics fix --output fix --database-url {url}
+for file in fix/*.sql; do {server.program("psql")} '{server.url(OWNER)}' -q -v ON_ERROR_STOP=1 -f "$file"; done
 
 Ctrl-C stops it and removes the database."""
 

@@ -96,6 +96,10 @@ class EmbeddedPostgres:
     def url(self, user: str = SUPERUSER, database: str = "postgres", password: str | None = None) -> str:
         return f"postgresql://{user}:{password or self.password}@{HOST}:{self.port}/{database}"
 
+    def program(self, name: str) -> Path:
+        """One of the programs that belong to this server, such as psql."""
+        return self._binaries / name
+
     def _clear_away(self) -> None:
         if not self._kept:
             shutil.rmtree(self._directory, ignore_errors=True)

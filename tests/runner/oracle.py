@@ -227,7 +227,7 @@ class Sight:
 
     def _own_ticks(self) -> dict[UUID | None, list[Tick]]:
         own: dict[UUID | None, list[Tick]] = defaultdict(list)
-        for tick in sorted(self.honest, key=lambda tick: (tick.at, LOUDEST_LAST.index(tick.status))):
+        for tick in sorted(self.honest, key=lambda tick: (tick.at, LOUDEST_LAST.index(tick.status), tick.id.int)):
             own[tick.run_id].append(tick)
         return own
 

@@ -38,7 +38,8 @@ def _header(fix: Fix, part: Part, checked_at: datetime, schema: str) -> Iterator
         + _wrapped(
             f"Part {part.number} of {len(fix.parts)} of a fix of schema {schema}, as it was at"
             f" {checked_at:%Y-%m-%d %H:%M:%S} UTC. Read it before you apply it; nothing has been changed yet. Every"
-            " statement looks before it acts, and may be run again. Afterwards: runner-diagnostics check."
+            " statement looks before it acts, and may be run again. Apply it as the owner of the tables: supabase db"
+            " push, or psql -v ON_ERROR_STOP=1 -f. Part 2 may follow part 1 at once. Then: runner-diagnostics check."
         )
     )
     mends = [key for statement in part.statements for key in statement.mends if key in fix.mends]
