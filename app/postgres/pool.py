@@ -44,14 +44,16 @@ class Database:
         query, which on a stalled socket takes as long as the query did.
         """
         limit = asyncio.timeout(self._settings.timeout_seconds)
+        watchdog: Watchdog | None = None
         try:
             async with limit:
                 pool = await self._open_pool()
                 connection = await _acquire(pool)
-                async with _held(pool, connection, until=limit.when() or 0):
+                async with _held(pool, connection, until=limit.when() or 0) as watchdog:
                     yield connection
         except QUERY_FAULTS as error:
-            raise fault(TimeoutError() if limit.expired() else error) from error
+            late = limit.expired() or (watchdog is not None and watchdog.has_bitten)
+            raise fault(TimeoutError() if late else error) from error
 
     @asynccontextmanager
     async def long_connection(
