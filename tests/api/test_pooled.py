@@ -32,18 +32,24 @@ from tests.api.test_tick_stream import *  # noqa: F403
 from tests.databases import SECRET, new_project
 from tests.pooler import MODES, PgBouncer, PooledProject, running_pooler
 
-# They ask nothing of a database, start a service of their own, or measure memory for a long time.
+# They ask nothing of a database, wait for a clock, start a service of their own, or measure memory for a long time.
 LEFT_OUT = """
+test_a_bad_parameter_is_named_and_its_value_not_repeated
 test_a_bad_value_is_named_and_not_repeated
 test_a_cursor_holds_its_position_to_the_microsecond
 test_a_cursor_with_one_bit_changed_is_none
 test_a_hundred_thousand_rows_grow_memory_by_less_than_20_mb
+test_a_limit_out_of_range_is_brought_into_it
 test_a_reader_that_stalls_is_cut_off
+test_a_right_that_cannot_be_looked_up_any_more_is_not_believed_for_ever
+test_a_stream_ends_when_its_token_does
+test_a_token_in_the_query_string_is_no_credential
 test_garbage_is_no_cursor_and_no_other_error
 test_no_credential_is_401_without_an_error_in_the_challenge
 test_nothing_a_cell_holds_is_a_formula_to_a_spreadsheet
 test_only_one_authorization_header_of_the_bearer_scheme_is_a_credential
 test_serve_ends_streams_and_itself_on_sigterm
+test_silence_is_filled_with_heartbeats
 test_the_probe_is_no_admin_here
 """
 for name in LEFT_OUT.split():
