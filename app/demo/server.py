@@ -1,6 +1,7 @@
 """A Postgres of its own for the demo and the tests: on loopback only, with passwords, gone when it is stopped."""
 
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
@@ -38,7 +39,7 @@ class EmbeddedPostgres:
     """A cluster in a temporary directory: 16 or 18 from the wheel, or any other version by its `binaries`.
 
     A context manager; leaving it stops the server and removes the directory. With `kept` it is that directory, which
-    stays, and is started again where it already holds a cluster.
+    stays, and is started again where it already holds a cluster. Otherwise it is a new one, in `parent` where given.
     """
 
     def __init__(
@@ -48,13 +49,14 @@ class EmbeddedPostgres:
         binaries: Path | None = None,
         port: int | None = None,
         kept: Path | None = None,
+        parent: Path | None = None,
     ) -> None:
         self.port = port or free_port()
         self.password = secrets.token_urlsafe(18)
         self._system_user = _system_user()
         self._binaries = binaries or wheel_binaries(version)
         self._kept = kept is not None
-        self._directory = kept or Path(tempfile.mkdtemp(prefix="runner-diagnostics-"))
+        self._directory = kept or Path(tempfile.mkdtemp(prefix="runner-diagnostics-", dir=parent))
         self._data = self._directory / "data"
 
     def __enter__(self) -> Self:
@@ -171,5 +173,8 @@ def _system_user() -> str | None:
     """Postgres refuses to run as root: there, the wheel's own system user is created and used."""
     if os.geteuid() != 0:
         return None
-    ensure_user_exists("pgserver")
+    # Of two processes that add the user at once, one can be left with a user that is gone again.
+    with Path("/etc/passwd").open() as users:
+        fcntl.flock(users, fcntl.LOCK_EX)
+        ensure_user_exists("pgserver")
     return "pgserver"
