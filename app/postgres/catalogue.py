@@ -20,6 +20,8 @@ from app.postgres.statements import statement
 from app.settings import Settings
 
 MOST_READINGS = 4
+# A history is read twice at least, and whole. Of one this long something other than migrations is told.
+MOST_RECORDED = 20_000
 CALLER_ROLES = (AUTHENTICATED, ANONYMOUS)
 TABLE_KINDS = ("r", "p")
 
@@ -86,16 +88,22 @@ class CatalogueReader:
             # A view's functions are somebody else's code, and a read-only transaction is no fence against it.
             return History(HistoryAccess.UNREADABLE, obstacle="it is not a table")
         try:
-            recorded = await connection.fetch(self._history)
-            fingerprints = await connection.fetch(self._statements) if self._compares_statements else []
+            return await self._recorded(connection)
         except asyncpg.UndefinedTableError:
             raise
         except asyncpg.InsufficientPrivilegeError:
-            return History(HistoryAccess.UNREADABLE, obstacle="permission denied")
+            obstacle = "permission denied"
         except IN_THE_WAY:
-            return History(HistoryAccess.UNREADABLE, obstacle="it is locked, or reading it takes too long")
+            obstacle = "it is locked, or reading it takes too long"
         except (asyncpg.SyntaxOrAccessError, asyncpg.DataError):
-            return History(HistoryAccess.UNREADABLE, obstacle="its columns are not those of Supabase's history")
+            obstacle = "its columns are not those of Supabase's history"
+        return History(HistoryAccess.UNREADABLE, obstacle=obstacle)
+
+    async def _recorded(self, connection: Connection) -> History:
+        recorded = await connection.fetch(self._history, MOST_RECORDED + 1)
+        if len(recorded) > MOST_RECORDED:
+            return History(HistoryAccess.UNREADABLE, obstacle=f"it has more than {MOST_RECORDED:,} rows")
+        fingerprints = await connection.fetch(self._statements) if self._compares_statements else []
         by_version = {row["version"]: row["statements_sha256"] for row in fingerprints}
         return History(
             HistoryAccess.READ,
