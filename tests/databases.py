@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ SECRET = "a-secret-only-for-tests-of-48-bytes-0123456789ab"
 NEWEST = 18
 VERSIONS = (18, 16, 15)
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 4 * 2**30
 TEMPLATES = {"documented": NO_DRIFT, "two_migrations": DRIFTS["two-migrations"]}
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -105,9 +108,14 @@ def running_cluster(version: int) -> Iterator[EmbeddedPostgres]:
                 pytest.fail(reason)
             pytest.skip(reason)  # Only outside CI: .ci/run installs it.
         binaries = DEBIAN_BINARIES
-    with EmbeddedPostgres(version, binaries=binaries) as cluster:
+    with EmbeddedPostgres(version, binaries=binaries, parent=_in_memory()) as cluster:
         asyncio.run(_fill(cluster))
         yield cluster
+
+
+def _in_memory() -> Path | None:
+    """A file system in memory, where it has room: a template is copied there in a tenth of the time."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED else None
 
 
 async def _fill(cluster: EmbeddedPostgres) -> None:
