@@ -1,14 +1,16 @@
 """Fixtures: a cluster a version for the whole run, a database a test."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cache
 
 import pytest
 
 from app.demo.server import EmbeddedPostgres
+from app.postgres.statements import statement
 from app.settings import Settings
 from tests.databases import NEWEST, Project, new_project, running_cluster
+from tests.stored_rows import moment
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +60,19 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings come from the test alone."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What the database takes for now, in microseconds, is the last of these: the only thing that is not real here."""
+    now: list[int] = []
+
+    def told(name: str, identifiers: Mapping[str, str] | None = None, *, condition: str = "") -> str:
+        text = statement(name, identifiers, condition=condition)
+        if name != "as_of":
+            return text
+        assert text.count("pg_catalog.now()") == 1
+        return text.replace("pg_catalog.now()", f"'{moment(now[-1])}'::timestamptz")
+
+    monkeypatch.setattr("app.postgres.activity.statement", told)
+    return now

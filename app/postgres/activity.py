@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ import asyncpg
 from app.postgres.pool import Connection, Database
 from app.postgres.sections import SectionReader
 from app.postgres.statements import statement
+from app.postgres.window import WORD_MASK, WindowMemory, WindowReader, known_periods
 from app.runner.figures import Window
 from app.runner.model import (
     BLOCKED,
@@ -21,7 +22,6 @@ from app.runner.model import (
     PAUSED,
     Activity,
     Ahead,
-    BucketCount,
     History,
     Lock,
     NewestTick,
@@ -34,18 +34,16 @@ from app.runner.model import (
     SlotWord,
     Thresholds,
     Tick,
-    WindowCounts,
     history_of,
     loudness,
 )
 from app.runner.schedule import beyond_horizon
-from app.runner.slots import WORD_BITS, lookback
-from app.runner.timeframes import FALLBACK_SECONDS, LEAD
+from app.runner.slots import lookback
+from app.runner.timeframes import LEAD
 from app.settings import Settings
 
 # Each costs up to 1,000 rows from all over the table.
 MOST_SLOW_RUNS, MOST_SILENT_RUNS = 500, 100
-WORD_MASK = (1 << WORD_BITS) - 1
 
 # Of the time of a request, what one statement may take of it: a scan of a long window is worth more than a fifth.
 STATEMENT_SHARE = 0.5
@@ -68,6 +66,7 @@ class ActivityReader:
         self._schema = settings.database_schema
         self._role = settings.reading_role
         self._seconds = settings.timeout_seconds
+        self._memories = {window: WindowMemory(window) for window in Window}
 
     async def read(self, *, window: Window | None = None, grid: GridSlots | None = None) -> Reading:
         """What every verdict needs, and beside it the figures of a window, or the slots of a grid.
@@ -85,9 +84,9 @@ class ActivityReader:
                 for section in Section:
                     reader.fail(section, error)
                 return Reading(as_of, reader.results)
-            return await _Transaction(
-                SectionReader(connection, deadline, seconds), self._schema, as_of, self._thresholds
-            ).read(window, grid)
+            reader = SectionReader(connection, deadline, seconds)
+            reading = _Transaction(reader, self._schema, as_of, self._thresholds)
+            return await reading.read(self._memories[window] if window is not None else None, grid)
 
     async def _became_reader(self, connection: Connection) -> bool:
         if self._role is None:
@@ -110,19 +109,19 @@ class _Transaction:
         self._as_of = as_of
         self._thresholds = thresholds
 
-    async def read(self, window: Window | None, grid: GridSlots | None) -> Reading:
-        """The sections that decide come first, so that those of a long window cannot take their time."""
+    async def read(self, memory: WindowMemory | None, grid: GridSlots | None) -> Reading:
+        """The sections that decide come first, so that those of a long window cannot take their time.
+
+        They are read whole each time: of what was read before, a verdict is told nothing.
+        """
         runs = await self._runs()
         locks = await self._locks()
         paused_users = await self._paused_users()
         ahead = await self._ahead()
-        newest = await self._newest() if window is not None else None
+        newest = await self._newest() if memory is not None else None
         activity = await self._activity(runs)
         stored = await self._stored(runs, activity)
-        slots = await self._slots(runs, window, grid)
-        ticks = await self._ticks(window) if window is not None else None
-        series = await self._series(window) if window is not None else None
-        return Reading(
+        reading = Reading(
             as_of=self._as_of,
             sections=self._reader.results,
             runs=runs,
@@ -132,10 +131,22 @@ class _Transaction:
             ahead=ahead,
             activity=activity,
             stored=stored,
-            slots=slots,
-            ticks=ticks,
-            series=series,
+            slots=await self._grid(runs, grid) if grid is not None else None,
         )
+        return reading if memory is None else await self._with_figures(reading, memory)
+
+    async def _with_figures(self, reading: Reading, memory: WindowMemory) -> Reading:
+        table = ""
+        if memory.is_kept:
+            rows = await self._fetch(Section.TICKS, "tick_table", self._schema)
+            table = rows[0]["state"] if rows else ""
+        window = WindowReader(self._reader, self._schema, self._as_of, memory, table)
+        slots = None
+        if reading.runs is not None:
+            slots = await window.slots(reading.runs.active, self._thresholds)
+        else:
+            self._reader.fail(Section.SLOTS, "the runs could not be read")
+        return replace(reading, slots=slots, ticks=await window.ticks(), series=await window.series())
 
     async def _fetch(self, section: Section, name: str, *arguments: object) -> Sequence[Any] | None:
         return await self._reader.fetch(section, statement(name, self._identifiers), *arguments)
@@ -248,49 +259,20 @@ class _Transaction:
             ticks[row["id"]].append(Tick(row["scheduled_at"], row["status"], row["reason"]))
         return {run: history for run, some in ticks.items() if (history := history_of(some)) is not None}
 
-    async def _slots(self, runs: Runs | None, window: Window | None, grid: GridSlots | None) -> Slots | None:
+    async def _grid(self, runs: Runs | None, grid: GridSlots) -> Slots | None:
         if runs is None:
             self._reader.fail(Section.SLOTS, "the runs could not be read")
             return None
         active = runs.active
-        periods = {run.timeframe: run.period for run in active if run.parsable}
-        known = (list(periods), list(periods.values()), FALLBACK_SECONDS)
-        if grid is not None:
-            start = self._as_of - lookback(active, grid.number + 1, grid.longest) - LEAD
-            rows = await self._fetch(Section.SLOTS, "slot_outcomes", self._as_of, start, *known, grid.number)
-        elif window is not None:
-            start = self._as_of - window.length - LEAD
-            rows = await self._fetch(Section.SLOTS, "served_slots", self._as_of, start, *known)
-        else:
-            return None
+        start = self._as_of - lookback(active, grid.number + 1, grid.longest) - LEAD
+        known = known_periods(active)
+        rows = await self._fetch(Section.SLOTS, "slot_outcomes", self._as_of, start, *known, grid.number)
         if rows is None:
             return None
         words = defaultdict(list)
         for row in rows:
             words[row["id"]].append(_word(row))
         return words
-
-    async def _ticks(self, window: Window) -> WindowCounts | None:
-        rows = await self._fetch(Section.TICKS, "window_counts", self._as_of, self._as_of - window.length)
-        if rows is None:
-            return None
-        by_kind = defaultdict(list)
-        for row in rows:
-            by_kind[row["kind"]].append(row)
-        return WindowCounts(
-            by_status={row["name"]: row["number"] for row in by_kind["status"]},
-            by_signal={row["name"]: row["number"] for row in by_kind["signal"]},
-            by_latency={row["ms"]: row["number"] for row in by_kind["latency"]},
-            by_delay={row["ms"]: row["number"] for row in by_kind["delay"]},
-            reasons=tuple((row["name"], row["number"]) for row in by_kind["reason"]),
-        )
-
-    async def _series(self, window: Window) -> tuple[BucketCount, ...] | None:
-        start = self._as_of - window.length
-        rows = await self._fetch(Section.SERIES, "window_series", self._as_of, start, window.bucket)
-        if rows is None:
-            return None
-        return tuple(BucketCount(row["bucket"], row["status"], row["latency_ms"], row["number"]) for row in rows)
 
 
 def _history(rows: Sequence[Mapping[str, Any]], newest_ok_at: datetime | None) -> History:

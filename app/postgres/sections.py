@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -62,6 +63,10 @@ class SectionReader:
                     self._locked.add(table)
         self._note(section, started, error)
         return rows
+
+    def from_memory(self, section: Section) -> None:
+        """Say of a section that a part of it was read before."""
+        self.results[section] = replace(self.results[section], remembered=True)
 
     def fail(self, section: Section, error: str) -> None:
         """Say of a section that it, or a part of it, could not be read."""

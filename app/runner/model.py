@@ -1,5 +1,6 @@
 """What is read of the runner's activity, as plain values: facts, no judgement. Times are UTC."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -213,20 +214,32 @@ class WindowCounts:
 
 @dataclass(frozen=True, slots=True)
 class BucketCount:
-    """Ticks of one bucket of the series, of one status, with latencies within 5 % of each other, or without any."""
+    """Ticks of one bucket of the series, of one status, with latencies within 5 % of each other, or without any.
+
+    Band n is of latencies from 1.05 ** n ms on, -1 of those of 0 ms; None where there is no latency.
+    """
 
     at: datetime
     status: str
-    longest_latency_ms: int | None
+    band: int | None
     count: int
+
+    @property
+    def longest_latency_ms(self) -> int | None:
+        """The longest that the band has room for."""
+        return None if self.band is None else 0 if self.band < 0 else math.floor(1.05 ** (self.band + 1))
 
 
 @dataclass(frozen=True, slots=True)
 class SectionResult:
-    """How the reading of one section went. `error` is one sentence, None where it could be read."""
+    """How the reading of one section went. `error` is one sentence, None where it could be read.
+
+    `remembered` where only what is new was read, and added to what was read before.
+    """
 
     duration_ms: int
     error: str | None = None
+    remembered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

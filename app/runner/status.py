@@ -27,6 +27,7 @@ from app.runner.verdict import Verdict, reasons_for, verdict_of
 MOST_RISK_REASONS, MOST_BLOCKED_REASONS = 10, 5
 
 # Sections whose figures are within a stated bound instead of exact: 5 % for a series' p95, see `stored` for its rows.
+# So are those of which a part was read before, see settled.py.
 APPROXIMATE = frozenset({Section.SERIES, Section.STORED})
 
 
@@ -88,7 +89,7 @@ def section_reports(reading: Reading) -> dict[str, SectionReport]:
         name.value: SectionReport(
             ok=result.error is None,
             duration_ms=result.duration_ms,
-            accuracy="approximate" if name in APPROXIMATE else "exact",
+            accuracy="approximate" if name in APPROXIMATE or result.remembered else "exact",
             error=result.error,
         )
         for name, result in reading.sections.items()

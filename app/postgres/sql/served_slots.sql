@@ -1,5 +1,6 @@
--- Which slots of each active run were served, 64 to a word; a word's bit n is slot 64 * word + n. $1 asOf, $2 the time
--- after which ticks are looked at; $3 timeframes and $4 their periods in seconds, $5 that of every other timeframe.
+-- Which slots of each active run were served, 64 to a word; a word's bit n is slot 64 * word + n. $1 the time up to
+-- which, $2 that after which ticks are looked at; $3 timeframes and $4 their periods in seconds, $5 that of every other
+-- timeframe.
 -- The fences (OFFSET 0 keeps a part from being merged into what is around it) let a period be looked up once a run
 -- instead of once a tick, and a slot be computed once instead of twice. They are constants of the type that OFFSET has,
 -- for a fence that is computed keeps workers out. Grouped by the tick's own run, of which the planner knows how many
@@ -18,7 +19,7 @@ from (
     where run.status = 'active'
     offset bigint '0'
   ) as run on run.id = tick.strategy_run_id
-  where tick.scheduled_at > $2 and tick.scheduled_at <= $1::timestamptz + interval '5 seconds'
+  where tick.scheduled_at > $2 and tick.scheduled_at <= $1
     and coalesce(tick.user_id = run.user_id, true)
   offset bigint '0'
 ) as served

@@ -1,8 +1,7 @@
--- The window's ticks by what they say, by their latency and by their delay, in whole milliseconds. The first grouping
--- makes few groups, so that it can run in parallel (as a latency is most of a delay, the two together make not many more
--- than each); those of the answer are made of them. Of the reasons only the ten most frequent. The fence (see
--- served_slots.sql) lets a delay be computed once a tick.
--- $1 asOf, $2 the window's start.
+-- A span's ticks by what they say, by their latency and by their delay, in whole milliseconds. The first grouping makes
+-- few groups, so that it can run in parallel (as a latency is most of a delay, the two together make not many more than
+-- each); those of the answer are made of them. The fence (see served_slots.sql) lets a delay be computed once a tick.
+-- $1 the time up to which, $2 that after which; $3 of the most frequent reasons, how many.
 with exact as materialized (
   select tick.status, tick.signal, tick.reason, tick.latency_ms, tick.delay, pg_catalog.count(*) as number
   from (
@@ -45,5 +44,5 @@ union all
   where exact.reason is not null
   group by exact.reason
   order by number desc, exact.reason collate "C"
-  limit 10
+  limit $3
 )

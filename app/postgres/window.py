@@ -1,0 +1,172 @@
+"""Reading what a window of ticks adds up to; of a long one, only what is new since the last reading."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
+
+from app.postgres.sections import SectionReader
+from app.postgres.statements import statement
+from app.runner.figures import Window
+from app.runner.model import BucketCount, Run, Section, Slots, SlotWord, Thresholds, WindowCounts
+from app.runner.settled import (
+    LEAST_WINDOW,
+    Counts,
+    RunKind,
+    ServedWords,
+    Settled,
+    Span,
+    Sum,
+    kept_slots,
+    kind_of,
+    settled,
+    steps,
+)
+from app.runner.slots import WORD_BITS
+from app.runner.timeframes import FALLBACK_SECONDS, LEAD
+
+WORD_MASK = (1 << WORD_BITS) - 1
+MOST_REASONS = 10
+# Of a sum that is kept all reasons must be known, for any may become frequent. One with more is not kept.
+MOST_REASONS_KEPT = 10_000
+
+Said: TypeAlias = tuple[str, str | None, int | None]
+"""A kind of figure, and what of that kind a tick says: a name, or a number of milliseconds."""
+InBucket: TypeAlias = tuple[datetime, str, int | None]
+"""The start of a bucket, a status, and a band of latencies."""
+NO_TICKS: Counts[Any] = Counts()
+S = TypeVar("S", bound=Sum)
+Read: TypeAlias = Callable[[Span], Awaitable[S | None]]
+
+
+@dataclass
+class WindowMemory:
+    """What is kept of one window from one reading to the next. Readings replace its parts, and change none."""
+
+    window: Window
+    ticks: Settled[Counts[Said]] | None = None
+    series: Settled[Counts[InBucket]] | None = None
+    slots: Settled[ServedWords] | None = None
+    slots_of: Mapping[UUID, RunKind] = field(default_factory=dict)
+
+    @property
+    def is_kept(self) -> bool:
+        return self.window.length >= LEAST_WINDOW
+
+
+class WindowReader:
+    """One reading of one window in a transaction. `table` tells of deletions and DDL; without it, nothing is kept."""
+
+    def __init__(self, reader: SectionReader, schema: str, as_of: datetime, memory: WindowMemory, table: str) -> None:
+        self._reader = reader
+        self._identifiers = {"schema": schema}
+        self._as_of = as_of
+        self._window = memory.window
+        self._memory = memory
+        self._table = table
+
+    async def slots(self, active: Sequence[Run], thresholds: Thresholds) -> Slots | None:
+        """The slots of these runs that were served in the window."""
+        known = known_periods(active)
+
+        async def read(span: Span) -> ServedWords | None:
+            rows = await self._fetch(Section.SLOTS, "served_slots", span.until, span.after, *known)
+            return ServedWords({(row["id"], row["word"]): row["served"] for row in rows}) if rows is not None else None
+
+        before = kept_slots(self._memory.slots, self._memory.slots_of, active, thresholds)
+        wanted = Span(self._as_of - self._window.length - LEAD, self._as_of + LEAD)
+        found, self._memory.slots = await self._sum(Section.SLOTS, before, wanted, read, ServedWords())
+        self._memory.slots_of = {run.id: kind_of(run) for run in active}
+        if found is None:
+            return None
+        words = defaultdict(list)
+        for (run, word), served in found.words.items():
+            words[run].append(SlotWord(word, served & WORD_MASK, 0, 0, 0))
+        return words
+
+    async def ticks(self) -> WindowCounts | None:
+        async def read(span: Span) -> Counts[Said] | None:
+            most = MOST_REASONS_KEPT if self._is_kept else MOST_REASONS
+            rows = await self._fetch(Section.TICKS, "window_counts", span.until, span.after, most)
+            if rows is None:
+                return None
+            return Counts({(row["kind"], row["name"], row["ms"]): row["number"] for row in rows})
+
+        found, self._memory.ticks = await self._sum(Section.TICKS, self._memory.ticks, self._wanted, read, NO_TICKS)
+        if not _all_reasons(self._memory.ticks):
+            self._memory.ticks = None
+        return window_counts(found) if found is not None else None
+
+    async def series(self) -> tuple[BucketCount, ...] | None:
+        async def read(span: Span) -> Counts[InBucket] | None:
+            rows = await self._fetch(Section.SERIES, "window_series", span.until, span.after, self._window.bucket)
+            if rows is None:
+                return None
+            return Counts({(row["bucket"], row["status"], row["band"]): row["number"] for row in rows})
+
+        found, self._memory.series = await self._sum(Section.SERIES, self._memory.series, self._wanted, read, NO_TICKS)
+        if found is None:
+            return None
+        return tuple(BucketCount(*key, number) for key, number in found.numbers.items())
+
+    async def _fetch(self, section: Section, name: str, *arguments: object) -> Sequence[Any] | None:
+        return await self._reader.fetch(section, statement(name, self._identifiers), *arguments)
+
+    @property
+    def _wanted(self) -> Span:
+        return Span(self._as_of - self._window.length, self._as_of)
+
+    @property
+    def _is_kept(self) -> bool:
+        return bool(self._table) and self._memory.is_kept
+
+    async def _sum(
+        self, section: Section, before: Settled[S] | None, wanted: Span, read: Read[S], nothing: S
+    ) -> tuple[S | None, Settled[S] | None]:
+        """The sum of the wanted span, and what to keep of it. Neither where a part could not be read."""
+        if not self._is_kept:
+            return await read(wanted), None
+        taken = steps(before, wanted, self._as_of, self._table)
+        leaving = await read(taken.leaving) if taken.leaving is not None else nothing
+        entering, newest = await read(taken.entering), await read(taken.open)
+        if leaving is None or entering is None or newest is None:
+            return None, None
+        kept = settled(taken, entering, leaving, self._as_of, self._table)
+        if taken.kept is None:
+            return entering.plus(newest), kept
+        if kept is None:
+            return await self._sum(section, None, wanted, read, nothing)
+        self._reader.from_memory(section)
+        return kept.sum.plus(newest), kept
+
+
+def known_periods(active: Sequence[Run]) -> tuple[list[str | None], list[int], int]:
+    """What a query knows of timeframes: those that can be parsed, their periods, and that of all others."""
+    periods = {run.timeframe: run.period for run in active if run.parsable}
+    return list(periods), list(periods.values()), FALLBACK_SECONDS
+
+
+def window_counts(counts: Counts[Said]) -> WindowCounts:
+    by_kind: dict[str, list[tuple[Any, Any, int]]] = defaultdict(list)
+    for (kind, name, ms), number in counts.numbers.items():
+        by_kind[kind].append((name, ms, number))
+    reasons = sorted(((name, number) for name, _, number in by_kind["reason"]), key=_most_frequent_first)
+    return WindowCounts(
+        by_status={name: number for name, _, number in by_kind["status"]},
+        by_signal={name: number for name, _, number in by_kind["signal"]},
+        by_latency={ms: number for _, ms, number in by_kind["latency"]},
+        by_delay={ms: number for _, ms, number in by_kind["delay"]},
+        reasons=tuple(reasons[:MOST_REASONS]),
+    )
+
+
+def _most_frequent_first(reason: tuple[str, int]) -> tuple[int, bytes]:
+    name, number = reason
+    return -number, name.encode()
+
+
+def _all_reasons(kept: Settled[Counts[Said]] | None) -> bool:
+    """Whether none can have been left out."""
+    return kept is None or sum(kind == "reason" for kind, _, _ in kept.sum.numbers) < MOST_REASONS_KEPT
