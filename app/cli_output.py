@@ -56,16 +56,21 @@ def write(text: str) -> bool:
 async def progress(doing: str, work: Coroutine[Any, Any, T]) -> T:
     """The result of some work. Where it takes more than a second, somebody at a terminal sees that it goes on."""
     task = asyncio.create_task(work)
-    await asyncio.wait([task], timeout=PATIENCE_SECONDS)
-    if not task.done() and sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    try:
+        await asyncio.wait([task], timeout=PATIENCE_SECONDS)
+        if not task.done() and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-            shown.add_task(doing, total=None)
-            await asyncio.wait([task])
-    return await task
+            columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+            with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+                shown.add_task(doing, total=None)
+                await asyncio.wait([task])
+        return await task
+    finally:
+        # Ctrl-C ends the work, too, before anything it uses is closed.
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def note(sentence: str) -> None:

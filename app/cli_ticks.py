@@ -12,7 +12,7 @@ from uuid import UUID
 import typer
 
 from app.cli_options import DatabaseUrl
-from app.cli_output import EXIT_UNUSABLE, note, takes_utf8, write, write_text
+from app.cli_output import EXIT_UNUSABLE, note, progress, takes_utf8, write, write_text
 from app.postgres.tick_filter import TickFilter, TickSignal, TickStatus
 
 if TYPE_CHECKING:
@@ -156,7 +156,8 @@ async def _newest(ticks_: "Ticks", wanted: TickFilter, limit: int | None, *, met
     start, missing = wanted.start, False
     left = math.inf if limit is None else limit
     while left > 0:
-        page = await ticks_.page(wanted, start, limit=int(min(left, A_PAGE_WITH_META if meta else A_PAGE)), meta=meta)
+        number = int(min(left, A_PAGE_WITH_META if meta else A_PAGE))
+        page = await progress("Reading ticks", ticks_.page(wanted, start, limit=number, meta=meta))
         if page.missing and not missing:
             note(missing_hint(page.missing))
             missing = True

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases import Project
+from tests.proxy import Proxy
 from tests.test_cli import BARE, PROGRAM, run
 from tests.ticks import RUNS, USERS, Row, insert, newest_first, refill
 
@@ -154,6 +155,27 @@ async def test_on_a_terminal_the_table_fits_79_columns(project: Project, tmp_pat
         # Of two columns each.
         assert len(line) + line.count("界") <= 79
     assert [line[-1] for line in lines[1:]] == ["…", "…"]
+
+
+async def test_what_takes_long_shows_that_it_goes_on_at_a_terminal(project: Project, tmp_path: Path) -> None:
+    await refill(project, [Row(NOON)])
+    ours, theirs = pty.openpty()
+    with Proxy(project.cluster.port) as proxy, os.fdopen(ours, "rb", buffering=0) as terminal:
+        proxy.stall()
+        url = project.url().replace(f":{project.cluster.port}/", f":{proxy.port}/")
+        environment = {**BARE, "DATABASE_URL": url, "DATABASE_TIMEOUT_MS": "20000", "TERM": "xterm-256color"}
+        process = await asyncio.create_subprocess_exec(
+            str(PROGRAM), "ticks", stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path, env=environment
+        )
+        os.close(theirs)
+        shown = b""
+        while b"Reading ticks" not in shown:
+            assert (more := await asyncio.to_thread(terminal.read, 4096)), shown
+            shown += more
+        proxy.flow()
+        output, _ = await process.communicate()
+    assert process.returncode == 0
+    assert output.decode().count("2026-01-29T12:00") == 1
 
 
 async def test_follow_shows_the_newest_and_then_new_ones_until_ctrl_c(project: Project, tmp_path: Path) -> None:
