@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from app.cli_fix import write_fix
 from app.cli_options import DatabaseUrl
 from app.cli_output import examples, fail, progress, write, write_text
 from app.cli_ticks import ticks
@@ -89,7 +90,9 @@ def _rendered(report: "SchemaReport", output_format: Literal["json", "junit", "g
 def fix(
     output: Annotated[
         Path | None,
-        typer.Option(help="A folder for the migration files; without it they are printed.", show_default=False),
+        typer.Option(
+            help="A folder for the migration files, made if need be; without it they are printed.", show_default=False
+        ),
     ] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -97,22 +100,11 @@ def fix(
 
     Exit codes as those of `check`: 0 where there is nothing to mend.
     """
-    from app.render.fix import fix_sql
     from app.render.text import exit_code
     from app.settings import load_settings
 
-    if output is not None and not output.is_dir():
-        fail(f"{output} is not a folder; make it first: mkdir -p {output}")
     report = asyncio.run(_check(load_settings(database_url=database_url)))
-    files = [(part.file, fix_sql(report, part.number) or "") for part in report.fix.parts]
-    if not files and report.fix.decisions:
-        # No file for a migration that would do nothing.
-        write(fix_sql(report, 1) or "")
-    elif output is None:
-        write("\n".join(sql for _, sql in files))
-    else:
-        for name, sql in files:
-            _save(output / name, sql)
+    write_fix(report, output)
     raise typer.Exit(exit_code(report.conformant))
 
 
@@ -233,10 +225,16 @@ def main() -> None:
     try:
         cli()
     except DiagnosticsError as error:
-        fail(f"{error} {next_step(error)}".rstrip())
+        fail(_told(error))
     except Exception as error:  # noqa: BLE001 - the outermost edge
         # Its words are left out: nobody foresaw what they may repeat.
         fail(f"This is a fault of the program: {type(error).__name__}.")
+
+
+def _told(error: DiagnosticsError) -> str:
+    """An error's words and the next step, as sentences."""
+    words, step = str(error), next_step(error)
+    return f"{words}{'' if words.endswith('.') else '.'} {step}" if step else words
 
 
 def next_step(error: DiagnosticsError) -> str:
@@ -288,16 +286,6 @@ async def _status(settings: "Settings", window: str, *, with_runs: bool) -> "tup
         return report, await progress("Reading each strategy's slots", pulse.runs()) if with_runs else None
     finally:
         await database.close()
-
-
-def _save(path: Path, text: str) -> None:
-    """A new file; one that is there already is somebody's work."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}.")
-    write(f"{path}\n")
 
 
 if __name__ == "__main__":

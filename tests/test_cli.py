@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.cli_output import progress
 from app.contract.load import contract_text
+from app.demo.database import DRIFTS
+from app.demo.scripts import script
 from app.demo.server import free_port
 from app.errors import DatabaseError
 from tests.databases import SECRET, Project
@@ -119,6 +121,7 @@ async def test_status_that_cannot_tell_exits_with_2_and_says_what_it_could_not_r
     assert (finished.returncode, finished.stderr) == (2, "")
     assert finished.stdout.startswith("? UNKNOWN  6 strategies, when they ticked is unknown")
     assert "/api/runner/schema" in finished.stdout
+    assert "\nNext: runner-diagnostics check\n" in finished.stdout
     assert max(len(line) for line in finished.stdout.splitlines()) <= 79
 
 
@@ -330,6 +333,7 @@ def test_the_shell_completes_commands_and_the_values_of_options(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
+        ({}, "DATABASE_URL is required. Set it"),
         ({}, "--database-url"),
         ({"DATABASE_URL": "postgresql://u:p@127.0.0.1:1/x"}, "is it up?"),
         ({"DATABASE_URL": "postgresql://h:port/x"}, ".env.example"),
@@ -364,3 +368,45 @@ async def test_what_is_quick_shows_nothing_and_what_fails_fails(
     with pytest.raises(DatabaseError):
         await progress("Reading", failing())
     assert capsys.readouterr().err == ""
+
+
+async def fix(project: Project, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(lambda: run("fix", *arguments, cwd=cwd, DATABASE_URL=project.url()))
+
+
+@pytest.mark.parametrize("template", ["two_migrations"])
+async def test_fix_makes_the_folder_and_names_its_files_on_standard_output(project: Project, tmp_path: Path) -> None:
+    finished = await fix(project, tmp_path, "--output", "supabase/migrations")
+    assert finished.returncode == 1
+    files = [Path(line) for line in finished.stdout.splitlines()]
+    assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.glob("supabase/migrations/*"))
+    assert [file.name.split("_", 1)[1] for file in files] == ["runner_fix_schema.sql", "runner_fix_validate.sql"]
+    assert finished.stderr == (
+        "runner-diagnostics: 2 files are written."
+        " What you must decide (1) stands at the end of the last. Read before you apply.\n"
+    )
+    assert (tmp_path / files[-1]).read_text().rstrip().endswith("migrations.20260129170000")
+
+
+async def test_fix_that_has_nothing_to_write_says_so_and_makes_no_folder(project: Project, tmp_path: Path) -> None:
+    finished = await fix(project, tmp_path, "--output", "fix")
+    assert (finished.returncode, finished.stdout) == (0, "")
+    assert finished.stderr == "runner-diagnostics: Nothing was written: there is nothing to mend.\n"
+    await project.execute(script("sql", DRIFTS["policy-leaks"].script or ""))
+    finished = await fix(project, tmp_path, "--output", "fix")
+    assert finished.returncode == 1
+    assert finished.stderr == (
+        "runner-diagnostics: Nothing was written:"
+        " all that failed waits for a person's decision, which standard output explains.\n"
+    )
+    assert 'drop policy "Temporary, for debugging"' in finished.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("template", ["two_migrations"])
+async def test_fix_that_cannot_write_is_one_line(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    for folder in ("taken", "taken/below"):
+        finished = await fix(project, tmp_path, "--output", folder)
+        assert (finished.returncode, finished.stdout, finished.stderr.count("\n")) == (2, "", 1)
+        assert f"{folder} cannot be made" in finished.stderr

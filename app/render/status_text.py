@@ -57,6 +57,8 @@ def status_text(report: StatusReport, runs: RunsReport | None, *, error_streak: 
     for name, section in report.sections.items():
         if not section.ok:
             text.append(_wrapped(f"? {'unknown':<9}", f"{name}: {printable(section.error or '')}"))
+    if any(not section.ok for section in report.sections.values()):
+        text.append("Next: runner-diagnostics check\n")
     text.append(f"Exit code {status_exit_code(report.verdict)}.\n")
     return text
 
