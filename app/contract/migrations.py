@@ -100,6 +100,11 @@ def _state(contract: Contract, migration: Migration, observation: Observation | 
     return MigrationState.APPLIED if record.version == migration.version else MigrationState.RENUMBERED
 
 
+def repair(migration: Migration) -> str:
+    """The command that records a migration without running it."""
+    return f"supabase migration repair --status applied {migration.version}"
+
+
 def _history() -> Expectation:
     def judge(observation: Observation) -> Judgement:
         history = observation.history
@@ -136,21 +141,22 @@ def _migration(contract: Contract, migration: Migration) -> Expectation:
                 judgement = failed(
                     state,
                     f"What {file} brings is there, but the history does not record it: a push would run it again.",
-                    hint=f"Mark it as applied: supabase migration repair --status applied {migration.version}",
+                    hint=f"Mark it as applied: {repair(migration)}",
                 )
             case MigrationState.RENUMBERED:
                 record = recorded_as(contract, migration, observation.history)
                 judgement = failed(
                     state,
                     f"{file} is recorded under version {record and record.version}: a push would run it again.",
-                    hint=f"Mark it as applied: supabase migration repair --status applied {migration.version}",
+                    hint=f"Mark it as applied: {repair(migration)}",
                 )
             case MigrationState.MISSING:
                 judgement = failed(
                     state,
                     f"{file} is not recorded, and of what it brings is not there:"
                     f" {', '.join(_lacking(migration, observation))}.",
-                    hint="Apply it, or bring what is missing with a new migration. Never edit this one.",
+                    hint="Never edit it. Apply it, and this clears; or bring what is missing with a new migration, as"
+                    f" the fix does, and then mark it as applied: {repair(migration)}",
                 )
             case MigrationState.INEFFECTIVE:
                 judgement = failed(

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from app.contract.check import Outcome
-from app.contract.migrations import MigrationState
+from app.contract.migrations import MigrationState, repair
 from app.demo.database import DRIFTS, OWNER, migration_files
 from app.demo.scripts import script
 from app.diagnostics import SchemaReport
 from tests.api.service import claimed, serving_project
 from tests.databases import VERSIONS, Project, failures, with_outcome
+from tests.mutations import CONTRACT
 from tests.proof import OWN, assert_kept, assert_told, shape, state
 from tests.tools import psql, run, supabase, write_fix
 
@@ -98,6 +99,38 @@ async def test_the_supabase_cli_still_pushes_the_third_migration_and_check_reads
     after = await project.check()
     assert [status.state for status in after.migrations.expected] == [MigrationState.APPLIED] * 3
     assert with_outcome(after, Outcome.FAIL, Outcome.UNKNOWN, Outcome.SKIPPED) == {}
+
+
+@pytest.mark.parametrize("template", ["two_migrations"])
+@pytest.mark.parametrize("marked", [False, True], ids=["pushed with the fix", "marked as applied before"])
+async def test_the_fix_keeps_what_a_pending_migration_drops_only_where_that_is_marked_before(
+    project: Project, tmp_path: Path, *, marked: bool
+) -> None:
+    """As its hazard says. Either way the schema conforms, and no warning is left."""
+    program = supabase()
+    before = await two_migrations_behind(project)
+    folder = tmp_path / "supabase" / "migrations"
+    folder.mkdir(parents=True)
+    (tmp_path / "supabase" / "config.toml").write_text('project_id = "proof"\n', encoding="utf-8")
+    for name in migration_files():
+        (folder / name).write_text(script("migrations", name), encoding="utf-8")
+    write_fix(before, folder)
+    where = ("--db-url", f"{project.url(OWNER)}?sslmode=disable", "--yes", "--workdir", tmp_path)
+    if marked:
+        command = repair(CONTRACT.migrations[-1])
+        assert command in before.fix.hazards[0].message
+        repaired = await run(program, *command.split()[1:], *where, cwd=tmp_path)
+        assert repaired.code == 0, repaired.errors
+    pushed = await run(program, "db", "push", *where, cwd=tmp_path)
+    assert pushed.code == 0, pushed.errors
+    after = await project.check()
+    assert with_outcome(after, Outcome.FAIL, Outcome.UNKNOWN, Outcome.SKIPPED) == {}
+    async with project.connect() as connection:
+        kept = await connection.fetchval(
+            "select count(*) from pg_attribute where attrelid = 'strategy_tick_runs'::regclass"
+            " and attname = 'legacy_strategy_id' and not attisdropped"
+        )
+    assert kept == marked
 
 
 async def test_the_service_answers_and_the_runner_writes_while_it_is_applied(project: Project) -> None:

@@ -17,7 +17,7 @@ from app.contract.fix.situation import PARTITIONED, AdminRule, Situation, Subjec
 from app.contract.fix.sql import block
 from app.contract.fix.tables import missing_table, set_aside
 from app.contract.identifiers import quote_identifier
-from app.contract.migrations import MigrationState, migration_statuses
+from app.contract.migrations import MigrationState, migration_statuses, repair
 from app.contract.model import Contract
 from app.contract.observed import Observation
 from app.contract.surroundings import Surroundings
@@ -74,8 +74,11 @@ def _with_hint(check: Check, pointers: Mapping[str, str]) -> Check:
         return check
     if check.hint is None:
         return replace(check, hint=pointer)
-    # A hint that is SQL stays something to paste.
-    return replace(check, hint=check.hint + (" -- " if check.hint.endswith(";") else " ") + pointer)
+    # A hint that is SQL, or ends with a command, stays something to paste.
+    if check.hint.endswith(";"):
+        return replace(check, hint=f"{check.hint} -- {pointer}")
+    said = (check.hint, pointer) if check.hint.endswith(".") else (pointer, check.hint)
+    return replace(check, hint=" ".join(said))
 
 
 def _steps(situation: Situation) -> Iterator[Step]:
@@ -145,8 +148,11 @@ def _missing_migrations(contract: Contract, observation: Observation) -> Iterato
         if status.state is MigrationState.MISSING:
             yield Hazard(
                 HazardKind.MISSING_MIGRATION,
-                f"{migration.file} has not been applied. To apply it may be the better fix, but it may drop what this"
-                " one keeps. It can still be applied after this one; check again then.",
+                f"{migration.file} has not been applied. To apply it may be the better fix: where nobody needs what it"
+                " drops, push it and leave this one out; it is then recorded, and its warning clears. To keep what it"
+                " drops, apply this one, and mark that migration as applied, which clears the warning:"
+                f" {repair(migration)}. Mark it before supabase db push, which else runs all that is pending in the"
+                " folder, that migration first. It can still be applied after this one. Check again in either case.",
             )
 
 
