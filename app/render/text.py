@@ -11,6 +11,7 @@ from app.contract.identifiers import printable
 from app.diagnostics import SchemaReport
 
 WIDTH = 79
+MOST_LEFT = 5
 LABEL = 11  # Columns of the glyph and the severity, and of the indent below them.
 
 # Glyphs for a stdout that cannot show ours.
@@ -55,14 +56,32 @@ def summary_line(report: SchemaReport) -> str:
 
 
 def _fix(text: Text, report: SchemaReport) -> None:
+    """How many of what failed the files of the fix mend, and by name what they leave to a person."""
     failed = [check.key for check in report.checks if check.outcome is Outcome.FAIL]
-    mended = sum(key in report.fix.mends for key in failed)
-    if mended:
-        text.append(
-            f"A fix for {mended} of {len(failed)} is ready:  runner-diagnostics fix --output supabase/migrations\n"
-        )
+    left = [key for key in failed if key not in report.fix.mends]
+    if len(left) < len(failed):
+        text.append(f"A fix is ready that mends {_share(len(failed) - len(left), len(failed))}:\n")
+        text.append("  runner-diagnostics fix --output supabase/migrations\n")
+        if left:
+            text.append(f"{_waiting(len(left))} for your decision, which the fix explains:\n")
     elif failed:
-        text.append("What to decide, and SQL to start from:  runner-diagnostics fix\n")
+        text.append("What failed waits for your decision. To read why, and what to start from:\n")
+        text.append("  runner-diagnostics fix\n")
+        return
+    for key in left[:MOST_LEFT]:
+        text.append(f"  {printable(key)}\n")
+    if len(left) > MOST_LEFT:
+        text.append(f"  and {len(left) - MOST_LEFT} more\n")
+
+
+def _share(mended: int, failed: int) -> str:
+    if mended < failed:
+        return f"{mended} of the {failed} failed checks"
+    return "the failed check" if failed == 1 else f"all {failed} failed checks"
+
+
+def _waiting(left: int) -> str:
+    return "The other one waits" if left == 1 else f"The other {left} wait"
 
 
 def _head(text: Text, report: SchemaReport) -> None:

@@ -59,8 +59,10 @@ EXPECTED = """\
                      strategy_runs.last_run_at,
                      strategy_tick_runs.strategy_run_id,
                      strategy_locks.strategy_run_id.
-           next      Apply it, or bring what is missing with a new migration.
-                     Never edit this one. The fix leaves it to you: decision 1.
+           next      The fix leaves it to you: decision 1. Never edit it. Apply
+                     it, and this clears; or bring what is missing with a new
+                     migration, as the fix does, and then mark it as applied:
+                     supabase migration repair --status applied 20260129170000
 - skipped  2 checks behind strategy_runs.column.last_run_at.present
 - skipped  2 checks behind strategy_tick_runs.column.strategy_run_id.present
 - skipped  2 checks behind strategy_locks.column.strategy_run_id.present
@@ -78,7 +80,10 @@ role                    3     0     0        0        0
 migrations              4     0     1        0        0
 
 5 errors, 1 warning, 0 unknown, 93 passed, 6 skipped. Exit code 1.
-A fix for 5 of 6 is ready:  runner-diagnostics fix --output supabase/migrations
+A fix is ready that mends 5 of the 6 failed checks:
+  runner-diagnostics fix --output supabase/migrations
+The other one waits for your decision, which the fix explains:
+  migrations.20260129170000
 """
 
 
