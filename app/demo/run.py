@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import jwt
 import uvicorn
@@ -23,13 +24,16 @@ from app.demo.database import (
     create_project,
     create_roles,
 )
-from app.demo.server import HOST, EmbeddedPostgres
+from app.demo.server import HOST, EmbeddedPostgres, free_port
 from app.demo.ticker import Ticker
 from app.errors import ConfigurationError
 from app.main import configure_logging, create_app
 from app.settings import Environment, LogFormat, LogLevel, Settings, load_settings
 
 TOKEN_SECONDS = 12 * 60 * 60
+NOTHING_TO_MEND = (
+    "Nothing is wrong with this database. One that is: runner-diagnostics demo --drift two-migrations --port 8001"
+)
 
 
 def run_demo(*, port: int, drift: str | None) -> None:
@@ -113,31 +117,53 @@ async def _prepare(server: EmbeddedPostgres, drift: Drift, now: datetime) -> Non
 
 
 def _first_steps(settings: Settings, port: int, drift: Drift, server: EmbeddedPostgres) -> str:
+    """What to paste. Each line that asks over HTTP works by itself, in any shell and with nothing set."""
     address = f"http://{HOST}:{port}"
     token = admin_token(settings, now=time.time())
-    url = settings.database_url.get_secret_value()
+    asking = f"curl -H 'Authorization: Bearer {token}'"
+    folders = f"{Path(sys.executable).parent}:{server.program('psql').parent}"
     return f"""
 Runner diagnostics is serving on {address}: {drift.about}.
 
-An admin's token, good for twelve hours:
+Open {address} and sign in with this admin's token, good for twelve hours:
 {token}
 
-Open {address} and sign in with it, or try:
+For the command line, set once in another terminal:
+export PATH="$PATH:{folders}"
+export DATABASE_URL='{settings.database_url.get_secret_value()}'
+
+Is the schema right, does the runner tick, and what did it last do?
+runner-diagnostics check
+runner-diagnostics status
+runner-diagnostics ticks --limit 20
+
+{_mending(server) if drift is not NO_DRIFT else NOTHING_TO_MEND}
+
+The same over HTTP. The database answers:
 curl -i {address}/healthz
-curl -H 'Authorization: Bearer {token}' -H 'Accept: text/plain' {address}/api/runner/schema
-curl -H 'Authorization: Bearer {token}' '{address}/api/runner/schema?refresh=true'
-curl -i -H 'Authorization: Bearer {token}' {address}/api/runner/schema/fix
-curl -H 'Authorization: Bearer {token}' -H 'Accept: text/plain' {address}/api/runner/status
-curl -H 'Authorization: Bearer {token}' '{address}/api/runner/tick-runs?limit=20'
-
-The same from the command line:
-.venv/bin/runner-diagnostics check --database-url {url}
-
-To mend what it finds, as the owner of the tables, whose login only a demo hands out:
-mkdir -p fix && .venv/bin/runner-diagnostics fix --output fix --database-url {url}
-for file in fix/*.sql; do {server.program("psql")} '{server.url(OWNER)}' -q -v ON_ERROR_STOP=1 -f "$file"; done
+The report on the schema, as text; then as JSON, read anew:
+{asking} -H 'Accept: text/plain' {address}/api/runner/schema
+{asking} '{address}/api/runner/schema?refresh=true'
+The fix as SQL; 204 where there is nothing to mend:
+{asking} -i {address}/api/runner/schema/fix
+Whether the runner ticks, as text:
+{asking} -H 'Accept: text/plain' {address}/api/runner/status
+The newest ticks:
+{asking} '{address}/api/runner/tick-runs?limit=20'
+What the page copies, and what docs/api.md shows, takes these two:
+export BASE={address} TOKEN={token}
 
 Ctrl-C stops it and removes the database."""
+
+
+def _mending(server: EmbeddedPostgres) -> str:
+    return f"""To mend what check finds: write the fix, read it, apply it, and check again. Where a
+person must decide, fix writes no file but prints why, with SQL to start from for psql.
+The owner of the tables applies it, whose login only a demo hands out:
+export OWNER_URL='{server.url(OWNER)}'
+runner-diagnostics fix --output fix
+for file in fix/*.sql; do psql "$OWNER_URL" -q -v ON_ERROR_STOP=1 -f "$file"; done
+runner-diagnostics check"""
 
 
 def _require_free(port: int) -> None:
@@ -147,4 +173,6 @@ def _require_free(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise ConfigurationError(f"Port {port} is in use; choose another with --port.") from error
+            raise ConfigurationError(
+                f"Port {port} is in use; choose another: make demo ARGS='--port {free_port()}', or --port by itself."
+            ) from error

@@ -1,12 +1,10 @@
 """The demo's database is faithful: a policy written for Supabase runs on it, and compose makes the same one."""
 
 import asyncio
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from importlib import resources
@@ -20,8 +18,8 @@ from app.demo.database import ADMIN_ID, DRIFTS, LOGIN, create_project
 from app.demo.server import EmbeddedPostgres, free_port
 from app.render.text import schema_report_text
 from tests.databases import VERSIONS, Project, failures, new_project
+from tests.test_cli import BARE, PROGRAM
 
-PROGRAM = Path(sys.executable).parent / "runner-diagnostics"
 BEN = "00000000-0000-4000-8000-000000000002"
 
 
@@ -146,15 +144,20 @@ def started(log: Path, process: subprocess.Popen[bytes]) -> str:
     return text
 
 
-@pytest.mark.parametrize(("drift", "code"), [(None, 0), ("two-migrations", 1)])
-def test_the_printed_lines_work_as_printed_and_ctrl_c_leaves_nothing(
-    tmp_path: Path, drift: str | None, code: int
-) -> None:
+# Whatever a command of it exits with: check and fix with 1 where something is wrong, status with 1 where a tick failed.
+COMMANDS = {
+    None: [("check", 0), ("status", 1), ("ticks", 0)],
+    "two-migrations": [("check", 1), ("status", 2), ("ticks", 0), ("fix", 1), ("for", 0), ("check", 0)],
+}
+
+
+@pytest.mark.parametrize("drift", COMMANDS)
+def test_the_printed_lines_work_as_printed_and_ctrl_c_leaves_nothing(tmp_path: Path, drift: str | None) -> None:
     log = tmp_path / "log"
     # Not below pytest's own folder, which only root may enter, while Postgres runs as another user.
     temporary = Path(tempfile.mkdtemp(prefix="runner-demo-"))
     temporary.chmod(0o755)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(temporary), "LANG": "C.UTF-8"}
+    environment = {**BARE, "HOME": str(tmp_path), "TMPDIR": str(temporary)}
     arguments = ["--drift", drift] if drift else []
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -166,16 +169,24 @@ def test_the_printed_lines_work_as_printed_and_ctrl_c_leaves_nothing(
         )
     try:
         text = started(log, process)
-        lines = re.findall(r"^curl .*$", text, re.MULTILINE)
+        # Each by itself, and wherever in a line it stands.
+        lines = re.findall(r"curl .*$", text, re.MULTILINE)
         assert len(lines) >= 3
         for line in lines:
             answer = subprocess.run(line + " -fsS", shell=True, check=True, capture_output=True, text=True, timeout=20)
             assert answer.stdout
-        (check,) = re.findall(r"^\S*runner-diagnostics check .*$", text, re.MULTILINE)
-        finished = subprocess.run(
-            [PROGRAM, *check.split()[1:]], check=False, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
-        )
-        assert finished.returncode == code
+        exports = "\n".join(re.findall(r"^export .*$", text, re.MULTILINE))
+        given = re.findall(r"^(?:runner-diagnostics|for) .*$", text, re.MULTILINE)
+        ended = [
+            (
+                line.removeprefix("runner-diagnostics ").split()[0],
+                subprocess.run(
+                    ["sh", "-c", f"{exports}\n{line}"], check=False, cwd=tmp_path, env=environment, capture_output=True
+                ).returncode,
+            )
+            for line in given
+        ]
+        assert ended == COMMANDS[drift]
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
@@ -188,7 +199,10 @@ def test_a_drift_that_does_not_exist_and_a_port_that_is_taken_are_one_line(tmp_p
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        for arguments, words in ((["--drift", "nonsense"], "two-migrations"), (["--port", port], "in use")):
+        for arguments, words in (
+            (["--drift", "nonsense"], "two-migrations"),
+            (["--port", port], "make demo ARGS='--port "),
+        ):
             finished = subprocess.run(
                 [PROGRAM, "demo", *arguments], check=False, capture_output=True, text=True, cwd=tmp_path, timeout=30
             )
