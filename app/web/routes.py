@@ -1,6 +1,7 @@
 """`GET /`: the page. A public shell without data; everything it shows comes from the API, with the reader's token."""
 
 import gzip
+import hashlib
 import html
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ POLICY = (
 )
 
 
+# What lies under the digest of all files never changes there, so a browser that has it need not ask again.
+KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
 @dataclass(frozen=True, slots=True)
 class Asset:
     """A file as it is sent, and compressed. Nothing secret is in it, so compressing tells nobody anything."""
@@ -46,19 +51,20 @@ def web_routes(settings: Settings) -> APIRouter:
         "Content-Security-Policy": POLICY.format(connect=" ".join(_connects_to(settings))),
         "Vary": "Accept-Encoding",
     }
-    assets = {name: _asset(name, file.read_bytes()) for name, file in _files(static)}
+    assets = {name: asset(name, file.read_bytes()) for name, file in _files(static)}
     template = assets.pop("index.html").plain.decode()
-    shell = _asset("index.html", _filled(template, settings, sorted(assets)).encode())
+    digest = assets_digest(assets)
+    shell = asset("index.html", _filled(template, settings, sorted(assets), digest).encode())
 
     async def page(request: Request) -> Response:
         return _answer(shell, request, headers)
 
-    async def asset(request: Request, name: str) -> Response:
+    async def file(request: Request, name: str) -> Response:
         found = assets.get(name)
-        return Response(status_code=404) if found is None else _answer(found, request, headers)
+        return Response(status_code=404) if found is None else _answer(found, request, headers | KEPT)
 
     router.add_api_route("/", page, methods=["GET", "HEAD"])
-    router.add_api_route("/assets/{name:path}", asset, methods=["GET", "HEAD"])
+    router.add_api_route(f"/assets/{digest}/{{name:path}}", file, methods=["GET", "HEAD"])
     return router
 
 
@@ -68,8 +74,16 @@ def _answer(asset: Asset, request: Request, headers: Mapping[str, str]) -> Respo
     return Response(asset.plain, media_type=asset.media_type, headers=dict(headers))
 
 
-def _asset(name: str, content: bytes) -> Asset:
+def asset(name: str, content: bytes) -> Asset:
     return Asset(MEDIA_TYPES[name.rsplit(".", 1)[-1]], content, gzip.compress(content, mtime=0))
+
+
+def assets_digest(assets: Mapping[str, Asset]) -> str:
+    """Another where any file has changed, was added or is gone."""
+    digest = hashlib.sha256()
+    for name, content in sorted((name, asset.plain) for name, asset in assets.items()):
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
 
 
 def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
@@ -81,15 +95,16 @@ def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Travers
             yield prefix + entry.name, entry
 
 
-def _filled(template: str, settings: Settings, names: Iterable[str]) -> str:
+def _filled(template: str, settings: Settings, names: Iterable[str], digest: str) -> str:
     """The shell with what sign-in by e-mail needs: both values are public by their nature, and empty without both.
 
     And with every module named, so that a browser asks for all at once instead of finding one in another; those that
-    the template names come first.
+    the template names come first. All of them lie under the digest, and name one another from there.
     """
     url, key = _sign_in(settings) or ("", "")
     others = (name for name in names if name.startswith("js/") and f"assets/{name}" not in template)
-    modules = "\n".join(f'<link rel="modulepreload" href="assets/{name}">' for name in others)
+    modules = "\n".join(f'<link rel="modulepreload" href="assets/{digest}/{name}">' for name in others)
+    template = template.replace("assets/", f"assets/{digest}/")
     values = {"supabase_url": html.escape(url), "supabase_anon_key": html.escape(key), "modules": modules}
     for name, value in values.items():
         template = template.replace(f"{{{{{name}}}}}", value)

@@ -1,19 +1,21 @@
 """The page on the demo: what it weighs, how soon it is there, and that all of it works by mouse and by keyboard."""
 
 import re
+import sys
 import time
+from statistics import mean, median
 
 import pytest
 from playwright.async_api import Browser, CDPSession, Page, expect
 
 from tests.web.conftest import Demo
-from tests.web.reader import reading
+from tests.web.reader import chromium, reading
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PAINTED_MS = 500
 HEAVIEST = 150_000
-TRIES = 8
+TRIES = 7
 # The first frame after which a verdict, the figures and the chart with its data are to be seen.
 NOTE_FIRST_DATA = """
 const look = () => {
@@ -24,6 +26,7 @@ const look = () => {
 };
 requestAnimationFrame(look);
 """
+SENT = "performance.getEntriesByType('resource').filter((one) => one.transferSize > 0).map((one) => one.name)"
 COLOURS = """
 (name) => {
   const [red, green, blue] = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
@@ -58,22 +61,42 @@ async def weighed(page: Page) -> tuple[CDPSession, list[float]]:
     return session, sizes
 
 
+async def first_data(browser: Browser, demo: Demo) -> float:
+    """When the first data was painted, in ms after navigation, to a reader with nothing remembered. How much others
+    hold this machine up, by a busy loop before and after, is divided out.
+    """
+    held_up = [slowdown()]
+    async with reading(browser, demo.service) as reader:
+        _session, sizes = await weighed(reader.page)
+        await reader.page.add_init_script(NOTE_FIRST_DATA)
+        await reader.look(credential=demo.token)
+        await expect(reader.find("#ticks-body tbody tr").first).to_be_visible()
+        await expect(reader.find("#runs-body tbody tr").first).to_be_visible()
+        await reader.settle()
+        held_up.append(slowdown())
+        assert 20_000 < sum(sizes) < HEAVIEST
+        assert reader.failed_loads == []
+        return float(await reader.page.evaluate("globalThis.__firstData")) / mean(held_up)
+
+
 async def test_the_first_data_is_painted_soon_and_all_of_it_is_light(browser: Browser, demo: Demo) -> None:
-    """Each time with nothing in the cache. How much others hold this machine up is divided out."""
-    took: list[float] = []
-    while len(took) < TRIES and not (took and min(took) < PAINTED_MS):
-        held_up = slowdown()
-        async with reading(browser, demo.service) as reader:
-            _session, sizes = await weighed(reader.page)
-            await reader.page.add_init_script(NOTE_FIRST_DATA)
-            await reader.look(credential=demo.token)
-            await expect(reader.find("#ticks-body tbody tr").first).to_be_visible()
-            await expect(reader.find("#runs-body tbody tr").first).to_be_visible()
-            await reader.settle()
-            took.append(await reader.page.evaluate("globalThis.__firstData") / held_up)
-            assert 20_000 < sum(sizes) < HEAVIEST
-            assert reader.failed_loads == []
-    assert min(took) < PAINTED_MS, took
+    """The median of several readers in a running browser. One whose browser has just started is told beside it."""
+    async with chromium() as started:
+        cold = await first_data(started, demo)
+    warm = [await first_data(browser, demo) for _ in range(TRIES)]
+    # pytest -rP shows it.
+    sys.stdout.write(f"{[round(one) for one in warm]} ms, {round(cold)} ms in a browser that had just started\n")
+    assert median(warm) < PAINTED_MS, (cold, warm)
+
+
+async def test_whoever_comes_again_is_sent_the_shell_and_answers_alone(browser: Browser, demo: Demo) -> None:
+    async with reading(browser, demo.service) as reader:
+        await reader.look(credential=demo.token)
+        await reader.page.reload()
+        await reader.verdict("")
+        sent = await reader.page.evaluate(SENT)
+        assert [name for name in sent if "/assets/" in name] == []
+        assert any("/api/runner/status" in name for name in sent)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

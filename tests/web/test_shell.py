@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.web.routes import POLICY
+from app.web.routes import POLICY, asset, assets_digest
 from tests.api.service import Service, claimed, serving_project
 from tests.databases import Project
 
@@ -48,6 +48,15 @@ def test_every_file_the_shell_names_is_served_whole_and_from_here(service: Servi
         assert packed.content == plain.content
         assert FOREIGN.search(plain.text) is None, name
         assert service.get(f"/{name}", method="HEAD").content == b""
+        assert plain.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert service.get("/").headers["cache-control"] == "no-store"
+
+
+def test_files_lie_elsewhere_once_one_of_them_has_changed() -> None:
+    one = {"js/a.js": asset("js/a.js", b"1"), "js/b.js": asset("js/b.js", b"2")}
+    changed = {**one, "js/b.js": asset("js/b.js", b"3")}
+    moved = {"js/a.js": asset("js/a.js", b"2"), "js/b.js": asset("js/b.js", b"1")}
+    assert len({assets_digest(files) for files in (one, changed, moved, {"js/a.js": one["js/a.js"]})}) == 4
 
 
 @pytest.mark.parametrize(

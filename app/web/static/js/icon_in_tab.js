@@ -6,6 +6,9 @@ import { iconPath } from "./words.js";
 const COLOURS = { ok: "#2394b8", skipped: "#6b7078", error: "#a40e1a" };
 const MARKS = { ok: "✓", skipped: "?", error: "✗" };
 
+const icon = document.querySelector('link[rel="icon"]');
+const NEUTRAL = icon.href;
+
 /** `tone` and `glyph` as in LOOKS. The icon is made here: one that must be fetched cannot tell of a lost connection. */
 export function showInTab(tone, glyph, word) {
   const title = `${MARKS[tone] ?? "?"} ${word} · Runner diagnostics`;
@@ -14,10 +17,10 @@ export function showInTab(tone, glyph, word) {
   const drawing =
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 -2 16 16"><circle cx="6" cy="6" r="8" fill="${COLOURS[tone]}"/>` +
     `<path d="${iconPath(glyph)}" fill="none" stroke="#fff" stroke-width="2" stroke-linecap="round"/></svg>`;
-  document.querySelector('link[rel="icon"]').href = `data:image/svg+xml,${encodeURIComponent(drawing)}`;
+  icon.href = `data:image/svg+xml,${encodeURIComponent(drawing)}`;
 }
 
 export function showNothingInTab() {
   document.title = "Runner diagnostics";
-  document.querySelector('link[rel="icon"]').href = "assets/icon.svg";
+  icon.href = NEUTRAL;
 }

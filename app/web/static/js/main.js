@@ -32,7 +32,7 @@ const interval = () => address.refresh || 5;
 const asOf = (body) => body.asOf;
 const sections = {
   status: new Section("status", ({ signal }) => ask(statusOf(address.window), { signal, at: asOf })),
-  runs: new Section("runs", ({ signal }) => ask(RUNS, { signal, at: asOf })),
+  runs: new Section("runs", ({ signal }) => ask(RUNS, { signal, at: asOf }), { waits: true }),
   schema: new Section(
     "schema",
     ({ signal, fresh }) => ask(fresh ? SCHEMA_ANEW : SCHEMA, { signal, at: (body) => body.checkedAt }),

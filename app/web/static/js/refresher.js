@@ -3,11 +3,17 @@
 import { DENIED, LOST, SIGNED_OUT } from "./api.js";
 
 const BACKOFF_SECONDS = [1, 2, 4, 8, 15, 30];
+const HEAD_START_MS = 1000; // of what the first look is at
 
-/** What is known of one section. `data` stays when a later reading fails: it is shown dimmed, not thrown away. */
+const passed = (milliseconds) => new Promise((over) => setTimeout(over, milliseconds));
+
+/**
+ * What is known of one section. `data` stays when a later reading fails: it is shown dimmed, not thrown away. One that
+ * `waits` is read after the others the first time: it would only be in their way.
+ */
 export class Section {
-  constructor(name, read, { least = 0 } = {}) {
-    Object.assign(this, { name, read, leastSeconds: least, turn: 0 });
+  constructor(name, read, { least = 0, waits = false } = {}) {
+    Object.assign(this, { name, read, leastSeconds: least, waits, turn: 0 });
     this.clear();
   }
 
@@ -70,7 +76,12 @@ export function createRefresher({ sections, interval, onChange, onRound, onSigne
       (section) => everything || section.error !== null || (section.age() ?? Infinity) >= section.leastSeconds,
     );
     const { signal } = abort;
-    await Promise.all(due.map((section) => read(section, { fresh })));
+    const begin = (some) => Promise.all(some.map((section) => read(section, { fresh })));
+    const later = due.filter((section) => section.waits && section.readAt === null);
+    const first = begin(due.filter((section) => !later.includes(section)));
+    if (later.length > 0) await Promise.race([first, passed(HEAD_START_MS)]);
+    if (signal.aborted) return;
+    await Promise.all([first, begin(later)]);
     if (signal.aborted) return;
     const lost = due.length > 0 && due.every((section) => section.error?.kind === LOST);
     failures = lost ? failures + 1 : 0;
