@@ -16,6 +16,7 @@ from app.settings import Settings
 from tests.api.service import PROBE, bearer, claimed, serving_project
 from tests.databases import SECRET, Project
 from tests.generated import DOCUMENTS, openapi
+from tests.render.test_text import EXPECTED
 from tests.test_settings import load
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +26,13 @@ LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 
 def test_the_readme_is_short() -> None:
     assert README.count("\n") < 150
+
+
+def test_the_report_the_readme_shows_is_what_is_printed() -> None:
+    """But for the first line, which says where and how soon, and for what is left out."""
+    (shown,) = re.findall(r"```\n(✗ DRIFT.*?)```", README, re.DOTALL)
+    for part in shown.split("\n", 1)[1].split("...\n"):
+        assert part in EXPECTED
 
 
 def test_every_command_the_readme_shows_exists() -> None:
