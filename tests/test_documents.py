@@ -4,7 +4,6 @@ import re
 import shlex
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
@@ -13,7 +12,6 @@ from app.cli import cli
 from app.main import create_app
 from app.runner.verdict import RULES
 from app.settings import Settings
-from tests.api.service import PROBE, bearer, claimed, serving_project
 from tests.databases import SECRET, Project
 from tests.generated import DOCUMENTS, openapi
 from tests.render.test_text import EXPECTED
@@ -154,18 +152,10 @@ async def test_the_login_that_is_shown_is_all_that_a_check_needs(project: Projec
         await project.execute(f"drop owned by {login}; drop role {login}")
 
 
-@pytest.mark.usefixtures("ticking")
-async def test_every_call_in_the_api_document_is_answered(project: Project) -> None:
-    calls = re.findall(r'^curl (.*)"\$BASE(.*)"$', (ROOT / "docs/api.md").read_text(), re.MULTILINE)
-    assert len(calls) == len(openapi()["paths"])
-    with serving_project(project, probe_token=PROBE) as service:
-        for options, path in calls:
-            headers = bearer(claimed()) if "$TOKEN" in options else {}
-            async with (
-                httpx.AsyncClient(base_url=service.url, timeout=20) as client,
-                client.stream("GET", path, headers=headers) as answer,
-            ):
-                assert answer.status_code in (200, 204), path
+def test_the_api_document_shows_a_call_of_every_path() -> None:
+    """tests/test_snippets.py runs them."""
+    calls = re.findall(r'^curl .*"\$BASE([^?"]*).*"$', (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+    assert sorted(calls) == sorted(openapi()["paths"])
 
 
 def test_the_manifests_in_the_deployment_document_are_yaml_with_paths_that_exist() -> None:
