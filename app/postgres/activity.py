@@ -13,7 +13,7 @@ import asyncpg
 from app.postgres.pool import Connection, Database
 from app.postgres.sections import SectionReader
 from app.postgres.statements import statement
-from app.postgres.window import WORD_MASK, WindowMemory, WindowReader, known_periods
+from app.postgres.window import WindowMemory, WindowReader, known_periods, served_slots
 from app.runner.figures import Window
 from app.runner.model import (
     BLOCKED,
@@ -31,7 +31,6 @@ from app.runner.model import (
     Runs,
     Section,
     Slots,
-    SlotWord,
     Thresholds,
     Tick,
     history_of,
@@ -267,12 +266,7 @@ class _Transaction:
         start = self._as_of - lookback(active, grid.number + 1, grid.longest) - LEAD
         known = known_periods(active)
         rows = await self._fetch(Section.SLOTS, "slot_outcomes", self._as_of, start, *known, grid.number)
-        if rows is None:
-            return None
-        words = defaultdict(list)
-        for row in rows:
-            words[row["id"]].append(_word(row))
-        return words
+        return served_slots(rows) if rows is not None else None
 
 
 def _history(rows: Sequence[Mapping[str, Any]], newest_ok_at: datetime | None) -> History:
@@ -290,9 +284,3 @@ def _history(rows: Sequence[Mapping[str, Any]], newest_ok_at: datetime | None) -
         tail_blocked=by_status[BLOCKED]["number_of_ticks"] if BLOCKED in by_status else 0,
         first_error_at=errors["first_at"] if errors is not None else None,
     )
-
-
-def _word(row: Mapping[str, Any]) -> SlotWord:
-    """Bits that Postgres counts as signed, and none where nothing was found."""
-    served, ok, blocked, error = ((row.get(name) or 0) & WORD_MASK for name in ("served", "ok", "blocked", "error"))
-    return SlotWord(row["word"], served, ok, blocked, error)

@@ -1,7 +1,7 @@
 """Reading what a window of ticks adds up to; of a long one, only what is new since the last reading."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
@@ -10,12 +10,13 @@ from uuid import UUID
 from app.postgres.sections import SectionReader
 from app.postgres.statements import statement
 from app.runner.figures import Window
-from app.runner.model import BucketCount, Run, Section, Slots, SlotWord, Thresholds, WindowCounts
+from app.runner.model import BucketCounts, Run, Section, Slots, Thresholds, WindowCounts
+from app.runner.served import WORD_BITS, ServedSlots, SlotWord
 from app.runner.settled import (
     LEAST_WINDOW,
     Counts,
     RunKind,
-    ServedWords,
+    ServedRuns,
     Settled,
     Span,
     Sum,
@@ -24,7 +25,6 @@ from app.runner.settled import (
     settled,
     steps,
 )
-from app.runner.slots import WORD_BITS
 from app.runner.timeframes import FALLBACK_SECONDS, LEAD
 
 WORD_MASK = (1 << WORD_BITS) - 1
@@ -48,7 +48,7 @@ class WindowMemory:
     window: Window
     ticks: Settled[Counts[Said]] | None = None
     series: Settled[Counts[InBucket]] | None = None
-    slots: Settled[ServedWords] | None = None
+    slots: Settled[ServedRuns] | None = None
     slots_of: Mapping[UUID, RunKind] = field(default_factory=dict)
 
     @property
@@ -71,20 +71,15 @@ class WindowReader:
         """The slots of these runs that were served in the window."""
         known = known_periods(active)
 
-        async def read(span: Span) -> ServedWords | None:
+        async def read(span: Span) -> ServedRuns | None:
             rows = await self._fetch(Section.SLOTS, "served_slots", span.until, span.after, *known)
-            return ServedWords({(row["id"], row["word"]): row["served"] for row in rows}) if rows is not None else None
+            return ServedRuns(served_slots(rows)) if rows is not None else None
 
         before = kept_slots(self._memory.slots, self._memory.slots_of, active, thresholds)
         wanted = Span(self._as_of - self._window.length - LEAD, self._as_of + LEAD)
-        found, self._memory.slots = await self._sum(Section.SLOTS, before, wanted, read, ServedWords())
+        found, self._memory.slots = await self._sum(Section.SLOTS, before, wanted, read, ServedRuns())
         self._memory.slots_of = {run.id: kind_of(run) for run in active}
-        if found is None:
-            return None
-        words = defaultdict(list)
-        for (run, word), served in found.words.items():
-            words[run].append(SlotWord(word, served & WORD_MASK, 0, 0, 0))
-        return words
+        return found.slots if found is not None else None
 
     async def ticks(self) -> WindowCounts | None:
         async def read(span: Span) -> Counts[Said] | None:
@@ -99,7 +94,7 @@ class WindowReader:
             self._memory.ticks = None
         return window_counts(found) if found is not None else None
 
-    async def series(self) -> tuple[BucketCount, ...] | None:
+    async def series(self) -> BucketCounts | None:
         async def read(span: Span) -> Counts[InBucket] | None:
             rows = await self._fetch(Section.SERIES, "window_series", span.until, span.after, self._window.bucket)
             if rows is None:
@@ -107,9 +102,7 @@ class WindowReader:
             return Counts({(row["bucket"], row["status"], row["band"]): row["number"] for row in rows})
 
         found, self._memory.series = await self._sum(Section.SERIES, self._memory.series, self._wanted, read, NO_TICKS)
-        if found is None:
-            return None
-        return tuple(BucketCount(*key, number) for key, number in found.numbers.items())
+        return found.numbers if found is not None else None
 
     async def _fetch(self, section: Section, name: str, *arguments: object) -> Sequence[Any] | None:
         return await self._reader.fetch(section, statement(name, self._identifiers), *arguments)
@@ -146,6 +139,20 @@ def known_periods(active: Sequence[Run]) -> tuple[list[str | None], list[int], i
     """What a query knows of timeframes: those that can be parsed, their periods, and that of all others."""
     periods = {run.timeframe: run.period for run in active if run.parsable}
     return list(periods), list(periods.values()), FALLBACK_SECONDS
+
+
+def served_slots(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, ServedSlots]:
+    """Of rows with the words of runs: which slots were served and, where they tell, by what."""
+    words = defaultdict(list)
+    for row in rows:
+        words[row["id"]].append(_word(row))
+    return {run: ServedSlots.of(some) for run, some in words.items()}
+
+
+def _word(row: Mapping[str, Any]) -> SlotWord:
+    """Bits that Postgres counts as signed, and none where nothing was found."""
+    served, ok, blocked, error = ((row.get(name) or 0) & WORD_MASK for name in ("served", "ok", "blocked", "error"))
+    return SlotWord(row["word"], served, ok, blocked, error)
 
 
 def window_counts(counts: Counts[Said]) -> WindowCounts:

@@ -15,7 +15,7 @@ from app.runner.grid import GridRow, RunsReport
 from app.runner.reasons import Severity
 from app.runner.report import StatusReport
 from app.runner.schedule import State
-from app.runner.slots import SlotOutcome
+from app.runner.served import SlotOutcome
 from app.runner.verdict import Verdict
 
 # The same name in the JSON as in the table.

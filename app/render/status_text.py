@@ -15,7 +15,7 @@ from app.runner.locks import JudgedLock
 from app.runner.reasons import Reason, Severity, counted, in_words
 from app.runner.report import StatusReport
 from app.runner.schedule import State
-from app.runner.slots import SlotOutcome
+from app.runner.served import SlotOutcome
 from app.runner.verdict import Verdict
 
 SHOWN_SLOTS, SHOWN_ROWS = 12, 20

@@ -1,11 +1,13 @@
 """Figures from grouped counts: percentiles, and a series of buckets that tile the window."""
 
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from app.runner.model import BLOCKED, ERROR, OK, SKIPPED, BucketCount
+from app.runner.model import BLOCKED, ERROR, OK, SKIPPED, BucketCounts
 from app.runner.timeframes import EPOCH
 
 
@@ -98,23 +100,23 @@ def bucket_of(at: datetime, width: timedelta) -> datetime:
     return EPOCH + (at - EPOCH) // width * width
 
 
-def series(counts: Iterable[BucketCount], window: Window, as_of: datetime) -> tuple[Bucket, ...]:
+def series(counts: BucketCounts, window: Window, as_of: datetime) -> tuple[Bucket, ...]:
     """Every bucket that has a part in (asOf - window, asOf], the empty ones, too. The first and last may be cut."""
-    by_bucket: dict[datetime, list[BucketCount]] = {}
-    for count in counts:
-        by_bucket.setdefault(count.at, []).append(count)
+    by_status: dict[datetime, Counter[str]] = defaultdict(Counter)
+    by_band: dict[datetime, Counter[int]] = defaultdict(Counter)
+    for (at, status, band), number in counts.items():
+        by_status[at][status] += number
+        if band is not None:
+            by_band[at][band] += number
     at, buckets = bucket_of(as_of - window.length, window.bucket), []
     while at <= as_of:
-        buckets.append(_bucket(at, by_bucket.get(at, [])))
+        numbers, p95 = by_status[at], percentile(sorted(by_band[at].items()), 95)
+        longest = longest_of(p95) if p95 is not None else None
+        buckets.append(Bucket(at, numbers[OK], numbers[SKIPPED], numbers[BLOCKED], numbers[ERROR], longest))
         at += window.bucket
     return tuple(buckets)
 
 
-def _bucket(at: datetime, counts: list[BucketCount]) -> Bucket:
-    def number(status: str) -> int:
-        return sum(count.count for count in counts if count.status == status)
-
-    latencies = sorted(
-        (count.longest_latency_ms, count.count) for count in counts if count.longest_latency_ms is not None
-    )
-    return Bucket(at, number(OK), number(SKIPPED), number(BLOCKED), number(ERROR), percentile(latencies, 95))
+def longest_of(band: int) -> int:
+    """The longest latency, in whole ms, that a band has room for; see BucketCounts."""
+    return 0 if band < 0 else math.floor(1.05 ** (band + 1))

@@ -10,8 +10,9 @@ from app.runner.locks import JudgedLock
 from app.runner.reasons import Reason
 from app.runner.report import SectionReport
 from app.runner.schedule import Standing, State
+from app.runner.served import NONE_SERVED, SlotOutcome
 from app.runner.situation import Situation
-from app.runner.slots import SlotOutcome, strip
+from app.runner.slots import strip
 from app.runner.status import section_reports
 from app.runner.verdict import Verdict, reasons_for, verdict_of
 
@@ -116,8 +117,8 @@ def _row(situation: Situation, one: Standing) -> GridRow:
     slots = None
     if reading.slots is not None:
         since = reading.as_of - LONGEST_LOOKBACK
-        words = reading.slots.get(run.id, ())
-        slots = strip(run, words, since, reading.as_of, situation.thresholds, number=MOST_SLOTS)
+        served = reading.slots.get(run.id, NONE_SERVED)
+        slots = strip(run, served, since, reading.as_of, situation.thresholds, number=MOST_SLOTS)
     return GridRow(
         strategy_run_id=run.id,
         user_id=run.user_id,

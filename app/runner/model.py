@@ -1,6 +1,5 @@
 """What is read of the runner's activity, as plain values: facts, no judgement. Times are UTC."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,6 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
+from app.runner.served import ServedSlots
 from app.runner.timeframes import parse_timeframe, period_of
 
 ACTIVE, PAUSED = "active", "paused"
@@ -149,21 +149,7 @@ class Activity:
     others_newest_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SlotWord:
-    """64 neighbouring slots of one run, slot `64 * word + n` in bit n: which were served, and by what.
-
-    One slot may have several ticks, so one bit may be set in several members. `served` is by a tick of any status.
-    """
-
-    word: int
-    served: int
-    ok: int
-    blocked: int
-    error: int
-
-
-Slots: TypeAlias = Mapping[UUID, Sequence[SlotWord]]
+Slots: TypeAlias = Mapping[UUID, ServedSlots]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,22 +198,12 @@ class WindowCounts:
     reasons: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BucketCount:
-    """Ticks of one bucket of the series, of one status, with latencies within 5 % of each other, or without any.
+BucketCounts: TypeAlias = Mapping[tuple[datetime, str, int | None], int]
+"""Ticks by the bucket of the series, the status, and the band of latencies that they are in.
 
-    Band n is of latencies from 1.05 ** n ms on, -1 of those of 0 ms; None where there is no latency.
-    """
-
-    at: datetime
-    status: str
-    band: int | None
-    count: int
-
-    @property
-    def longest_latency_ms(self) -> int | None:
-        """The longest that the band has room for."""
-        return None if self.band is None else 0 if self.band < 0 else math.floor(1.05 ** (self.band + 1))
+Band n is of latencies from 1.05 ** n ms on, so that those in it are within 5 % of each other, and -1 of those of 0 ms.
+It is None where there is no latency.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +234,7 @@ class Reading:
     """The history of judged runs that the horizon cannot tell it of, from the rows stored last."""
     slots: Slots | None = None
     ticks: WindowCounts | None = None
-    series: tuple[BucketCount, ...] | None = None
+    series: BucketCounts | None = None
 
     def history(self, run: Run) -> History | None:
         """Of a run: from the horizon or, where that is newer or knows more, from the rows stored last."""

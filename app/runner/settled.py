@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import Generic, Protocol, Self, TypeAlias, TypeVar
 from uuid import UUID
 
-from app.runner.model import Run, Thresholds
+from app.runner.model import Run, Slots, Thresholds
+from app.runner.served import NONE_SERVED
 from app.runner.slots import activated_at
 
 SETTLES_AFTER = timedelta(minutes=10)
@@ -70,25 +71,25 @@ class Counts(Generic[K]):
 
 
 @dataclass(frozen=True, slots=True)
-class ServedWords:
-    """The slots that were served, as words of bits by run and number of the word, see `SlotWord`."""
+class ServedRuns:
+    """The slots that were served, by run."""
 
-    words: Mapping[tuple[UUID, int], int] = field(default_factory=dict)
+    slots: Slots = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.words)
+        return len(self.slots)
 
     def plus(self, other: Self) -> Self:
-        total = dict(self.words)
-        for key, word in other.words.items():
-            total[key] = total.get(key, 0) | word
+        total = dict(self.slots)
+        for run, served in other.slots.items():
+            total[run] = total.get(run, NONE_SERVED).plus(served)
         return type(self)(total)
 
     def minus(self, other: Self) -> Self:  # noqa: ARG002 - a slot before the window is not looked at, served or not
         return self
 
     def of(self, runs: AbstractSet[UUID]) -> Self:
-        return type(self)({key: word for key, word in self.words.items() if key[0] in runs})
+        return type(self)({run: served for run, served in self.slots.items() if run in runs})
 
 
 S = TypeVar("S", bound=Sum)
@@ -152,11 +153,11 @@ def kind_of(run: Run) -> RunKind:
 
 
 def kept_slots(
-    kept: Settled[ServedWords] | None,
+    kept: Settled[ServedRuns] | None,
     read: Mapping[UUID, RunKind],
     active: Sequence[Run],
     thresholds: Thresholds,
-) -> Settled[ServedWords] | None:
+) -> Settled[ServedRuns] | None:
     """The kept slots of those of the runs that are active now; `read` is what the active ones were at that reading.
 
     None where one of them was not active then, or of another kind, unless it became active afterwards: of its slots,

@@ -1,66 +1,11 @@
 """Which slots of a run were served, missed or are pending."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from app.runner.model import Run, SlotWord, Thresholds
+from app.runner.model import Run, Thresholds
+from app.runner.served import ServedSlots, SlotOutcome
 from app.runner.timeframes import EPOCH, slot_of
-
-WORD_BITS = 64
-
-
-class SlotOutcome(StrEnum):
-    OK = "ok"
-    SKIPPED = "skipped"
-    BLOCKED = "blocked"
-    ERROR = "error"
-    MISSED = "missed"
-    PENDING = "pending"
-
-
-@dataclass(frozen=True, slots=True)
-class ServedSlots:
-    """The slots of one run as sets of bits: bit n is slot `first + n`."""
-
-    first: int
-    served: int
-    ok: int
-    blocked: int
-    error: int
-
-    @classmethod
-    def of(cls, words: Sequence[SlotWord]) -> "ServedSlots":
-        base = min((word.word for word in words), default=0)
-        served = ok = blocked = error = 0
-        for word in words:
-            shift = (word.word - base) * WORD_BITS
-            served |= word.served << shift
-            ok |= word.ok << shift
-            blocked |= word.blocked << shift
-            error |= word.error << shift
-        return cls(base * WORD_BITS, served, ok, blocked, error)
-
-    def number_between(self, first: int, last: int) -> int:
-        """How many of the slots from `first` to `last`, both included, were served."""
-        if last < first:
-            return 0
-        bits = self.served >> (first - self.first) if first >= self.first else self.served << (self.first - first)
-        return (bits & ((1 << (last - first + 1)) - 1)).bit_count()
-
-    def outcome(self, slot: int) -> SlotOutcome | None:
-        """Of several ticks in one slot an error counts first, then ok, then blocked. None where nobody served it."""
-        if slot < self.first or not self.served >> (slot - self.first) & 1:
-            return None
-        for bits, outcome in (
-            (self.error, SlotOutcome.ERROR),
-            (self.ok, SlotOutcome.OK),
-            (self.blocked, SlotOutcome.BLOCKED),
-        ):
-            if bits >> (slot - self.first) & 1:
-                return outcome
-        return SlotOutcome.SKIPPED
 
 
 def activated_at(run: Run, thresholds: Thresholds) -> datetime | None:
@@ -92,22 +37,21 @@ def last_passed_slot(run: Run, as_of: datetime, thresholds: Thresholds) -> int:
 
 
 def expected_and_missed(
-    run: Run, words: Sequence[SlotWord], since: datetime, as_of: datetime, thresholds: Thresholds
+    run: Run, served: ServedSlots, since: datetime, as_of: datetime, thresholds: Thresholds
 ) -> tuple[int, int]:
     """How many slots came due after `since`, and how many of them no tick served."""
     first, last = first_due_slot(run, since, thresholds), last_passed_slot(run, as_of, thresholds)
     expected = max(last - first + 1, 0)
-    return expected, expected - ServedSlots.of(words).number_between(first, last)
+    return expected, expected - served.number_between(first, last)
 
 
 def strip(  # noqa: PLR0913 - the last is one by its name
-    run: Run, words: Sequence[SlotWord], since: datetime, as_of: datetime, thresholds: Thresholds, *, number: int
+    run: Run, served: ServedSlots, since: datetime, as_of: datetime, thresholds: Thresholds, *, number: int
 ) -> tuple[SlotOutcome, ...]:
     """The last `number` slots, the oldest first, up to the one that is due at asOf; none that begins before `since`.
 
     It is shorter where a slot before the run's activation was not served: that is neither missed nor pending.
     """
-    served = ServedSlots.of(words)
     last, passed = slot_of(as_of, run.period), last_passed_slot(run, as_of, thresholds)
     first_due = first_due_slot(run, since, thresholds)
     oldest = max(last - number + 1, (since - EPOCH) // timedelta(seconds=run.period) + 1)

@@ -20,6 +20,7 @@ from app.runner.report import (
     TickFigures,
 )
 from app.runner.schedule import State
+from app.runner.served import NONE_SERVED
 from app.runner.situation import Situation
 from app.runner.slots import expected_and_missed
 from app.runner.verdict import Verdict, reasons_for, verdict_of
@@ -132,7 +133,7 @@ def _expected_and_missed(situation: Situation, window: timedelta) -> tuple[int |
         return None, None
     since = reading.as_of - window
     pairs = [
-        expected_and_missed(run, reading.slots.get(run.id, ()), since, reading.as_of, situation.thresholds)
+        expected_and_missed(run, reading.slots.get(run.id, NONE_SERVED), since, reading.as_of, situation.thresholds)
         for run in reading.runs.active
     ]
     return sum(expected for expected, _ in pairs), sum(missed for _, missed in pairs)

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -16,6 +17,7 @@ TIMEFRAME = re.compile(r"([1-9][0-9]{0,7})([smhdw])", re.ASCII)
 LONGEST_SECONDS = 366 * UNITS["d"]
 
 
+@lru_cache(maxsize=1024)  # Each rule asks for the periods of all runs, which have a few timeframes between them.
 def parse_timeframe(text: str | None) -> int | None:
     """Seconds of `<n>[smhdw]`; None for anything else, for nothing, and for more than 366 days. Never raises."""
     found = TIMEFRAME.fullmatch(text or "")

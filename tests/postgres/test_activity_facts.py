@@ -12,10 +12,10 @@ from app.postgres.pool import Database
 from app.pulse import thresholds
 from app.runner.figures import Window
 from app.runner.model import Reading, Tick, history_of
-from app.runner.slots import ServedSlots
+from app.runner.served import NONE_SERVED
 from app.runner.timeframes import LEAD, slot_of, slot_start
 from tests.databases import VERSIONS, Project
-from tests.runner.world import words
+from tests.runner.world import served_by
 
 STATUSES = ("ok", "ok", "skipped", "blocked", "error")
 STRANGER = UUID("00000000-0000-4000-8000-000000000001")
@@ -104,7 +104,8 @@ async def test_facts_agree(project: Project, seed: int) -> None:
         since = reading.as_of - window.length - LEAD
         for one in reading.runs.active:
             inside = [tick for tick in ticks[one.id] if tick.scheduled_at > since]
-            assert ServedSlots.of(reading.slots.get(one.id, ())).served == ServedSlots.of(words(one, inside)).served
+            found, wanted = reading.slots.get(one.id, NONE_SERVED), served_by(one, inside)
+            assert (found.first, found.served) == (wanted.first, wanted.served)
         async with project.connect() as connection:
             counted = await connection.fetch(
                 "select status, count(*) from strategy_tick_runs"
@@ -123,8 +124,8 @@ async def test_the_slots_of_a_grid_agree(project: Project, seed: int) -> None:
     assert reading.slots is not None
     ticks = await own_ticks(project, reading)
     for run in reading.runs.active:
-        found = ServedSlots.of(reading.slots.get(run.id, ()))
-        wanted = ServedSlots.of(words(run, ticks[run.id]))
+        found = reading.slots.get(run.id, NONE_SERVED)
+        wanted = served_by(run, ticks[run.id])
         last = slot_of(reading.as_of, run.period)
         for slot in range(last - 59, last + 1):
             # What begins within the last 24 hours is read whole.

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.runner.figures import Window, bucket_of, distribution, series
-from app.runner.model import BucketCount, Run, Thresholds, Tick, history_of
+from app.runner.model import BucketCounts, Run, Thresholds, Tick, history_of
 from app.runner.slots import expected_and_missed
 from app.runner.timeframes import EPOCH, LEAD, parse_timeframe, slot_of, slot_start
 from app.runner.verdict import Verdict
-from tests.runner.world import NOW, World, make_run, rules, words
+from tests.runner.world import NOW, World, make_run, rules, served_by
 
 TIMEFRAMES = ("1m", "5m", "90s", "1h", "1d", "odd")
 ORDER = tuple(Verdict)
@@ -79,7 +79,7 @@ def test_buckets_tile_the_window_without_gap_or_overlap(
 ) -> None:
     as_of = NOW + offset
     inside = [as_of - ago for ago in agos if ago < window.length]
-    counts = [BucketCount(bucket_of(at, window.bucket), "ok", 1, 1) for at in inside]
+    counts: BucketCounts = Counter((bucket_of(at, window.bucket), "ok", 1) for at in inside)
     buckets = series(counts, window, as_of)
     assert len(buckets) <= 120
     assert {after.at - before.at for before, after in itertools.pairwise(buckets)} <= {window.bucket}
@@ -94,7 +94,7 @@ def test_what_two_windows_expect_and_miss_adds_up_to_what_their_sum_does(
 ) -> None:
     run = make_run()
     near, far = sorted((NOW - one, NOW - other), reverse=True)
-    found = words(run, ticks)
+    found = served_by(run, ticks)
     grace = Thresholds().grace(run.period)
     whole = expected_and_missed(run, found, far, NOW, Thresholds())
     later = expected_and_missed(run, found, near, NOW, Thresholds())

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.runner.served import NONE_SERVED, ServedSlots
 from app.runner.settled import (
     MOST_KEYS,
     READ_WHOLE_EVERY,
     SETTLES_AFTER,
     Counts,
-    ServedWords,
+    ServedRuns,
     Settled,
     Span,
     Steps,
@@ -92,7 +93,9 @@ def test_too_much_is_not_kept() -> None:
 
 
 def test_slots_are_served_by_either_of_two_spans() -> None:
-    run = UUID(int=1)
-    both = ServedWords({(run, 1): 0b01}).plus(ServedWords({(run, 1): 0b11, (run, 2): 1}))
-    assert both == ServedWords({(run, 1): 0b11, (run, 2): 1})
-    assert both.of({UUID(int=2)}) == ServedWords()
+    run, other = UUID(int=1), UUID(int=2)
+    early, late = ServedSlots(64, 0b01, 0b01, 0, 0), ServedSlots(66, 0b11, 0, 0b10, 0b01)
+    both = ServedRuns({run: late}).plus(ServedRuns({run: early, other: early}))
+    assert both == ServedRuns({run: ServedSlots(64, 0b1101, 0b0001, 0b1000, 0b0100), other: early})
+    assert both.of({other}) == ServedRuns({other: early})
+    assert ServedRuns({run: NONE_SERVED}).plus(ServedRuns({run: early})) == ServedRuns({run: early})

@@ -7,7 +7,7 @@ import pytest
 from app.runner.causes import CauseKind
 from app.runner.model import Section, Tick
 from app.runner.schedule import State
-from app.runner.slots import SlotOutcome
+from app.runner.served import SlotOutcome
 from tests.runner.world import (
     DAY,
     HEALTHY,

@@ -19,14 +19,13 @@ from app.runner.model import (
     Runs,
     Section,
     SectionResult,
-    SlotWord,
     Thresholds,
     Tick,
     history_of,
 )
 from app.runner.report import StatusReport
+from app.runner.served import WORD_BITS, ServedSlots, SlotWord
 from app.runner.situation import Situation
-from app.runner.slots import WORD_BITS
 from app.runner.status import status_report
 from app.runner.timeframes import LEAD, slot_of
 
@@ -102,7 +101,7 @@ class World:
                 others_newest_at=self.others_newest_at,
             ),
             stored=None if Section.STORED in self.broken else _histories(seen),
-            slots={run.id: words(run, seen.get(run.id, ())) for run in self.runs},
+            slots={run.id: served_by(run, seen.get(run.id, ())) for run in self.runs},
         )
 
     @property
@@ -134,7 +133,7 @@ def rules(report: StatusReport) -> list[str]:
     return [reason.rule for reason in report.reasons]
 
 
-def words(run: Run, ticks: Iterable[Tick]) -> tuple[SlotWord, ...]:
+def served_by(run: Run, ticks: Iterable[Tick]) -> ServedSlots:
     """As the database folds them."""
     found: dict[int, dict[str, int]] = {}
     for tick in ticks:
@@ -142,7 +141,7 @@ def words(run: Run, ticks: Iterable[Tick]) -> tuple[SlotWord, ...]:
         bits = found.setdefault(word, Counter())
         bits["served"] |= 1 << bit
         bits[tick.status] |= 1 << bit
-    return tuple(
+    return ServedSlots.of(
         SlotWord(word, bits["served"], bits["ok"], bits["blocked"], bits["error"])
         for word, bits in sorted(found.items())
     )
