@@ -151,8 +151,10 @@ def served_slots(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, ServedSlots]:
 
 def _word(row: Mapping[str, Any]) -> SlotWord:
     """Bits that Postgres counts as signed, and none where nothing was found."""
-    served, ok, blocked, error = ((row.get(name) or 0) & WORD_MASK for name in ("served", "ok", "blocked", "error"))
-    return SlotWord(row["word"], served, ok, blocked, error)
+    served = row["served"] & WORD_MASK
+    if "ok" not in row:
+        return SlotWord(row["word"], served, 0, 0, 0)
+    return SlotWord(row["word"], served, *((row[name] or 0) & WORD_MASK for name in ("ok", "blocked", "error")))
 
 
 def window_counts(counts: Counts[Said]) -> WindowCounts:
