@@ -8,10 +8,12 @@ import argparse
 import asyncio
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +34,7 @@ from bench.pages import measure_pages
 from bench.pulse import measure_pulse
 from bench.ratios import Batch, Comparison, Measurement, Unit, measure, print_table
 from bench.replay import Statement, record, replay
-from bench.stage import Stage, set_stage
+from bench.stage import Stage, run_service, set_stage
 
 CALLERS = 16
 REQUESTS = 1000
@@ -57,7 +59,7 @@ def main() -> None:
     if arguments.only in (None, "service"):
         with set_stage() as stage:
             measurements += uvloop.run(_measure_all(stage, load))
-            notes.append(_machine(stage))
+            notes += [_machine(stage), _imports(), _memory(stage)]
         notes.append(f"The load generator took at most {load.busiest:.0%} of a core.")
     if arguments.only != "service":
         with kept_ticks(arguments.cache) as ticks, tempfile.TemporaryDirectory() as empty:
@@ -112,6 +114,7 @@ async def _measure_all(stage: Stage, load: LoadGenerator) -> list[Measurement]:
             *_http(stage, load),
             *_reports(stage, load, _replay(uncached, statements), _replay(cached, statements)),
             _command(stage),
+            _start(stage),
         ]
         return [await measure(comparison) for comparison in comparisons]
     finally:
@@ -128,15 +131,17 @@ def _http(stage: Stage, load: LoadGenerator) -> list[Comparison]:
             title,
             floor_title,
             ours=requests(stage.service_port, path),
-            floor=requests(stage.bare_port, path),
+            floor=requests(port, path),
             unit=Unit.PER_SECOND,
             work=REQUESTS,
-            rounds=35,
+            rounds=25,
             aim=aim,
         )
-        for title, floor_title, path, aim in (
-            (LIVEZ, "a bare FastAPI route", LIVEZ, 0.8),
-            (f"{SCHEMA}, cached", "a bare FastAPI route, same bytes", SCHEMA, 0.6),
+        for title, floor_title, path, port, aim in (
+            (LIVEZ, "a bare FastAPI route", LIVEZ, stage.bare_port, 0.8),
+            (LIVEZ, "a bare Starlette route", LIVEZ, stage.starlette_port, None),
+            (LIVEZ, "a bare ASGI app", LIVEZ, stage.asgi_port, None),
+            (f"{SCHEMA}, cached", "a bare FastAPI route, same bytes", SCHEMA, stage.bare_port, 0.7),
         )
     ]
 
@@ -185,6 +190,28 @@ def _command(stage: Stage) -> Comparison:
     )
 
 
+def _start(stage: Stage) -> Comparison:
+    """From the start of a process to its first answer."""
+
+    def started(factory: str) -> Batch:
+        def seconds() -> float:
+            began = time.perf_counter()
+            with run_service(factory, stage.directory):
+                return time.perf_counter() - began
+
+        return lambda: asyncio.to_thread(seconds)
+
+    return Comparison(
+        f"start to the first {LIVEZ}",
+        "that of a bare FastAPI app",
+        ours=started("app.main:app"),
+        floor=started("bench.bare:app"),
+        unit=Unit.MILLISECONDS,
+        work=1,
+        rounds=9,
+    )
+
+
 def _replay(connection: Connection, statements: tuple[Statement, ...]) -> Batch:
     async def seconds() -> float:
         began = time.perf_counter()
@@ -207,6 +234,23 @@ def _program(stage: Stage, *command: str) -> Batch:
         return time.perf_counter() - began
 
     return seconds
+
+
+def _imports() -> str:
+    """What the service imports first hand, the slowest first."""
+    program = [sys.executable, "-X", "importtime", "-c", "import app.main"]
+    told = subprocess.run(program, capture_output=True, text=True, check=True, timeout=LONGEST_PROGRAM_SECONDS)
+    packages: Counter[str] = Counter()
+    for own, name in re.findall(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)", told.stderr):
+        packages[name.partition(".")[0]] += int(own)
+    slowest = ", ".join(f"{name} {own / 1000:.0f} ms" for name, own in packages.most_common(6))
+    return f"Importing the service takes {packages.total() / 1000:.0f} ms, by package: {slowest}."
+
+
+def _memory(stage: Stage) -> str:
+    status = Path(f"/proc/{stage.service_id}/status").read_text()
+    kilobytes = re.search(r"VmRSS:\s+(\d+)", status)
+    return f"After all that the service holds {int(kilobytes[1]) / 1024 if kilobytes else 0:.0f} MB."
 
 
 def _request(stage: Stage, path: str) -> bytes:

@@ -40,8 +40,11 @@ class Stage:
 
     settings: Settings
     directory: Path
+    service_id: int
     service_port: int
     bare_port: int
+    starlette_port: int
+    asgi_port: int
     token: str
     report: bytes
 
@@ -66,8 +69,13 @@ def set_stage() -> Iterator[Stage]:
             file = Path(files) / "report.json"
             file.write_bytes(report)
             os.environ[REPORT_VARIABLE] = str(file)
-            with run_service("bench.bare:app", directory) as bare:
-                yield Stage(settings, directory, service.port, bare.port, token, report)
+            with (
+                run_service("bench.bare:app", directory) as bare,
+                run_service("bench.bare:starlette_app", directory) as starlette,
+                run_service("bench.bare:asgi_app", directory, lifespan=False) as asgi,
+            ):
+                ports = (service.port, bare.port, starlette.port, asgi.port)
+                yield Stage(settings, directory, service.process_id, *ports, token, report)
 
 
 def _environment(cluster: EmbeddedPostgres) -> dict[str, str]:
@@ -113,11 +121,14 @@ class Service:
 
 
 @contextmanager
-def run_service(factory: str, directory: Path, environment: Mapping[str, str] | None = None) -> Iterator[Service]:
+def run_service(
+    factory: str, directory: Path, environment: Mapping[str, str] | None = None, *, lifespan: bool = True
+) -> Iterator[Service]:
     """One uvicorn process, with this process's environment if it is given no other, answering when this yields."""
     port = free_port()
+    more = () if lifespan else ("--lifespan", "off")
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", factory, *HERE, *UVICORN, *QUIET, "--port", str(port)],
+        [sys.executable, "-m", "uvicorn", factory, *HERE, *UVICORN, *QUIET, *more, "--port", str(port)],
         cwd=directory,
         env=environment,
     )
@@ -141,7 +152,7 @@ def _await_answer(process: "subprocess.Popen[bytes]", port: int) -> None:
         try:
             _get(port, "/livez")
         except httpx.TransportError:
-            time.sleep(0.05)
+            time.sleep(0.01)
         else:
             return
     raise RuntimeError(f"A service did not answer within {START_SECONDS} seconds.")
