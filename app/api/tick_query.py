@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from app.api.query import QueryModel
 from app.postgres.tick_filter import TickFilter, TickSignal, TickStatus
@@ -26,7 +26,14 @@ def _without_nul(given: str) -> str:
     return given
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+def _written_out(given: object) -> object:
+    """A time and not a number: 20260129 would be taken for seconds, and so for a day of 1970."""
+    if isinstance(given, str) and given[4:5] != "-":
+        raise ValueError("not a time as RFC 3339 writes it")
+    return given
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
 Prefix = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_nul)]
 
 

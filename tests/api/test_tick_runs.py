@@ -147,6 +147,8 @@ async def test_a_limit_out_of_range_is_brought_into_it(project: Project, query: 
         *(("status=Sesame", "status"), ("status=ok&status=Sesame", "status"), ("signal=Sesame", "signal")),
         *(("strategy_run_id=Sesame", "strategy_run_id"), ("user_id=", "user_id"), ("reason=Sesame%00", "reason")),
         *(("since=Sesame", "since"), ("since=2026-01-29T12:00:00", "since")),
+        # Seconds since 1970, to pydantic.
+        *(("since=20260129", "since"), ("until=1769688000", "until"), ("until=-0.5", "until")),
         *(("until=0001-01-01T00:00%2B14:00", "until"), ("cursor=%F0%9F%92%A9", "cursor")),
         *(("min_latency_ms=-1", "min_latency_ms"), ("min_latency_ms=2147483648", "min_latency_ms")),
         *(("fields=Sesame", "fields"), ("cursor=Sesame", "cursor"), ("cursor=", "cursor")),
