@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from pythonjsonlogger.core import RESERVED_ATTRS
 
-from app.api import headers, problems
+from app.api import document, headers, problems
 from app.api.auth import Authentication, RequireAdmin
 from app.api.fix import fix_routes
 from app.api.health import health_routes
@@ -55,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Runner diagnostics",
         summary="Whether a Supabase Postgres has the schema the strategy runner expects.",
+        description="Any other path is 404 and any other method 405, with `Allow`; both with a Problem for a body.",
         version="0.1.0",
         lifespan=lifespan,
         openapi_url="/openapi.json" if development else None,
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         # A redirect would repeat the Host header a caller sent.
         redirect_slashes=False,
     )
+    document.install(app)
     problems.install(app)
     headers.install(app, settings)
     counts = RequestCounts()

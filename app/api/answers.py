@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import mimeparse
 from fastapi import Request
+from pydantic import BaseModel
 
+from app.api.problems import responses
 from app.errors import DatabaseTimeoutError
 from app.shared_read import Shared, SharedRead
 
 JSON, TEXT = "application/json", "text/plain"
+# What an answer that is a file says of its name, for the OpenAPI document.
+FILE_NAME = {"Content-Disposition": {"schema": {"type": "string"}}}
 
 T = TypeVar("T")
 
@@ -59,3 +63,19 @@ async def read_by(deadline: float, shared: SharedRead[T], *, fresh: bool = False
             return await shared.get(fresh=fresh)
     except TimeoutError as error:
         raise DatabaseTimeoutError("The database did not answer in time.") from error
+
+
+def report_responses(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """The answers of a path that gives a report, for the OpenAPI document. A 503 may be one as well, with `fail_on` or
+    because it says so itself; only a problem always says when to come again.
+    """
+    problem = responses(503)[503]
+    report = {"model": model, "content": {TEXT: {}}}
+    unavailable = {
+        **problem,
+        **report,
+        "description": f"{problem['description']}; or the report, where `fail_on` asks for that",
+        "content": {TEXT: {}, **problem["content"]},
+        "headers": {name: {**header, "required": False} for name, header in problem["headers"].items()},
+    }
+    return {200: report, **responses(401, 403, 422), 503: unavailable}

@@ -7,7 +7,7 @@ from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
-from app.api.answers import JSON, TEXT
+from app.api.answers import FILE_NAME, JSON, TEXT
 from app.api.auth import Caller, RequireAdmin
 from app.api.problems import responses
 from app.api.query import QueryModel, documented, read_query
@@ -31,7 +31,7 @@ def fix_routes(reports: SchemaReports, require_admin: RequireAdmin) -> APIRouter
         "/schema/fix",
         summary="A migration that mends what failed, never run by this service",
         responses={
-            200: {"model": WireFixResponse, "content": {SQL: {}, TEXT: {}}},
+            200: {"model": WireFixResponse, "content": {SQL: {}, TEXT: {}}, "headers": FILE_NAME},
             204: {"description": "The database conforms, and nothing could be mended"},
             **responses(401, 403, 404, 422, 503),
         },

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
@@ -16,6 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.answers import TEXT
 from app.api.auth import Caller, RequireAdmin
 from app.api.problems import noted, responses
 from app.api.schema import SchemaReports
@@ -27,6 +27,7 @@ from app.runner.report import StatusReport
 from app.shared_read import Shared
 
 WINDOW = Window.HOUR
+OPEN_METRICS = "application/openmetrics-text"
 METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OTHER = "other"
 # Where prometheus-client's processes share their counts; `serve --workers` sets it.
@@ -132,8 +133,8 @@ def metrics_routes(scrapes: Scrapes, counts: RequestCounts, require_admin_or_pro
     @router.get(
         "/metrics",
         summary="The reports as Prometheus metrics; a database out of reach is one of them",
-        response_class=PlainTextResponse,
-        responses=responses(401, 403, 503),
+        response_class=Response,
+        responses={200: {"content": {TEXT: {}, OPEN_METRICS: {}}}, **responses(401, 403, 503)},
     )
     async def scrape(request: Request, caller: Annotated[Caller, Depends(require_admin_or_probe)]) -> Response:
         encode, media_type = choose_encoder(request.headers.get("accept", ""))

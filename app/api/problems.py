@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from asgi_correlation_id import correlation_id
 from fastapi import FastAPI, Request, Response
@@ -71,10 +71,10 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    ok: bool = Field(description="always false")
+    ok: Literal[False]
     error: str = Field(description="the title again, where the dashboard looks for it")
     code: str
-    requestId: str | None  # noqa: N815 - the name in the JSON
+    requestId: str  # noqa: N815 - the name in the JSON
 
 
 def problem(kind: Kind, detail: str, headers: dict[str, str] | None = None) -> Response:
@@ -98,9 +98,28 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
 
 
+MEANINGS = {
+    401: "No token, or not a good one",
+    403: "No admin",
+    404: "The fix has no such part",
+    422: "A parameter that is unknown, or has a bad value; `detail` names it",
+    503: "The database or the signing keys are out of reach, or something needed is missing there or used up",
+}
+STATED_IN = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 503: "Retry-After"}
+
+
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error answers of a path, for the OpenAPI document."""
-    return {status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in statuses}
+    """The error answers of a path, for the OpenAPI document; `app.api.document` has the schema they refer to."""
+    return {
+        status: {
+            "description": MEANINGS[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "headers": {
+                name: {"required": True, "schema": {"type": "string"}} for name in [STATED_IN.get(status)] if name
+            },
+        }
+        for status in statuses
+    }
 
 
 def noted(error: Exception) -> Kind:

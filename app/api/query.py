@@ -6,6 +6,8 @@ from typing import Any, NoReturn, TypeVar, get_origin
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 
 class QueryModel(BaseModel):
@@ -52,12 +54,31 @@ def repeatable(model: type[QueryModel]) -> frozenset[str]:
     return frozenset(name for name, field in model.model_fields.items() if get_origin(field.annotation) is tuple)
 
 
-def documented(model: type[QueryModel]) -> dict[str, Any]:
-    """The parameters for the OpenAPI document, as `openapi_extra` takes them."""
-    properties = model.model_json_schema()["properties"]
-    return {
-        "parameters": [
-            {"name": name, "in": "query", "required": False, "description": schema.pop("description"), "schema": schema}
-            for name, schema in properties.items()
-        ]
-    }
+def documented(model: type[QueryModel], *others: dict[str, Any]) -> dict[str, Any]:
+    """The parameters for the OpenAPI document, as `openapi_extra` takes them, and others that are written already."""
+    whole = model.model_json_schema(schema_generator=_WithoutNull)
+    parameters = []
+    for name, schema in whole["properties"].items():
+        given = _in_place(schema, whole.get("$defs", {}))
+        description = given.pop("description")
+        if given["default"] is None:
+            del given["default"]
+        parameters.append({"name": name, "in": "query", "required": False, "description": description, "schema": given})
+    return {"parameters": [*parameters, *others]}
+
+
+class _WithoutNull(GenerateJsonSchema):
+    """A query string has no null: what may be missing is left out."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+
+def _in_place(schema: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 - any part of a JSON schema
+    """With each definition where it is referred to: the document keeps a model's own nowhere."""
+    if isinstance(schema, list):
+        return [_in_place(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    own = {name: _in_place(value, definitions) for name, value in schema.items() if name != "$ref"}
+    return {**definitions[schema["$ref"].removeprefix("#/$defs/")], **own} if "$ref" in schema else own

@@ -2,15 +2,14 @@
 
 import time
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
-from app.api.answers import JSON, TEXT, prefers_text, read_by
+from app.api.answers import JSON, TEXT, prefers_text, read_by, report_responses
 from app.api.auth import Caller, RequireAdmin
-from app.api.problems import responses
 from app.api.query import QueryModel, documented, read_query
 from app.diagnostics import Diagnostics, SchemaReport
 from app.render.json import WireSchemaResponse, enveloped, schema_report_json
@@ -63,7 +62,7 @@ def schema_routes(reports: SchemaReports, require_admin_or_probe: RequireAdmin) 
     @router.get(
         "/schema",
         summary="Whether the database has the schema the runner expects",
-        responses=_documented(),
+        responses=report_responses(WireSchemaResponse),
         openapi_extra=documented(SchemaQuery),
     )
     async def schema(request: Request, caller: Annotated[Caller, Depends(require_admin_or_probe)]) -> Response:
@@ -77,7 +76,3 @@ def schema_routes(reports: SchemaReports, require_admin_or_probe: RequireAdmin) 
         return Response(body, status, media_type=JSON, headers={"Vary": "Accept"})
 
     return router
-
-
-def _documented() -> dict[int | str, dict[str, Any]]:
-    return {200: {"model": WireSchemaResponse, "content": {TEXT: {}}}, **responses(401, 403, 422, 503)}

@@ -9,7 +9,7 @@ from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
-from app.api.answers import JSON, TEXT, prefers_text, read_by
+from app.api.answers import JSON, TEXT, prefers_text, read_by, report_responses
 from app.api.auth import Caller, RequireAdmin
 from app.api.problems import RETRY_SECONDS, noted, responses
 from app.api.query import QueryModel, documented, read_query
@@ -96,7 +96,7 @@ def status_routes(
     @router.get(
         "/status",
         summary="Whether the runner is healthy",
-        responses={200: {"model": WireStatusResponse, "content": {TEXT: {}}}, **responses(401, 403, 422, 503)},
+        responses=report_responses(WireStatusResponse),
         openapi_extra=documented(StatusQuery),
     )
     async def status(request: Request, caller: Annotated[Caller, Depends(require_admin_or_probe)]) -> Response:

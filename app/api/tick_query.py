@@ -34,7 +34,11 @@ def _written_out(given: object) -> object:
 
 
 Time = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
-Prefix = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_nul)]
+Prefix = Annotated[
+    str,
+    Field(min_length=1, max_length=200, json_schema_extra={"pattern": "^[^\\u0000]*$"}),
+    AfterValidator(_without_nul),
+]
 
 
 class TickQuery(QueryModel):

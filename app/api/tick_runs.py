@@ -8,7 +8,7 @@ from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, Field
 
-from app.api.answers import JSON, TEXT, by, preferred
+from app.api.answers import FILE_NAME, JSON, TEXT, by, preferred
 from app.api.auth import Caller, RequireAdmin
 from app.api.cursor import decode_cursor, encode_cursor
 from app.api.problems import responses
@@ -131,4 +131,5 @@ async def _written(
 
 def _documented() -> dict[int | str, dict[str, Any]]:
     content: dict[str, Any] = {TEXT: {}, CSV: {}, NDJSON: {}}
-    return {200: {"model": WireTickPage, "content": content}, **responses(401, 403, 422, 503)}
+    answer = {"model": WireTickPage, "content": content, "headers": FILE_NAME}
+    return {200: answer, **responses(401, 403, 422, 503)}

@@ -29,6 +29,12 @@ RECHECK_SECONDS = 5.0
 # request: in all no more than 30 seconds.
 LONGEST_UNCONFIRMED = 25.0 - REMEMBERED_PROFILE_SECONDS
 RETRY_MS = 2000
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "the id of the last event of a stream with these filters: what came after it is sent first",
+    "schema": {"type": "string"},
+}
 
 
 class Admission:
@@ -68,7 +74,7 @@ def tick_stream_routes(feed: TickFeed, require_admin: RequireAdmin) -> APIRouter
         "/tick-runs/stream",
         summary="New ticks as server-sent events",
         responses={200: {"content": {MEDIA_TYPE: {}}}, **responses(401, 403, 422, 503)},
-        openapi_extra=documented(TickQuery),
+        openapi_extra=documented(TickQuery, LAST_EVENT_ID),
         # FastAPI documents a class of answers only where it knows their status.
         status_code=200,
         response_class=ClosingStream,
