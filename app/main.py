@@ -1,5 +1,6 @@
 """Where the parts meet."""
 
+import logging
 import logging.config
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -109,18 +110,27 @@ def configure_logging(settings: Settings) -> None:
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "filters": {"request_id": {"()": "asgi_correlation_id.CorrelationIdFilter", "default_value": "-"}},
+            "filters": {
+                "request_id": {"()": "asgi_correlation_id.CorrelationIdFilter", "default_value": "-"},
+                "no_requests": {"()": lambda: _of_no_request},
+            },
             "formatters": {"chosen": formatters[settings.log_format]},
             "handlers": {
                 "stderr": {"class": "logging.StreamHandler", "formatter": "chosen", "filters": ["request_id"]}
             },
             "root": {"level": settings.log_level, "handlers": ["stderr"]},
             "loggers": {
-                # It warns of every odd request id, which anyone may send as often as they like.
+                # They warn of every odd request id and request, which anyone may send as often as they like.
                 "asgi_correlation_id": {"level": "ERROR"},
+                "uvicorn.error": {"filters": ["no_requests"]},
                 # They tell of every request for signing keys; ours says so when one fails.
                 "httpx": {"level": "WARNING"},
                 "httpcore": {"level": "WARNING"},
             },
         }
     )
+
+
+def _of_no_request(record: logging.LogRecord) -> bool:
+    odd = ("Invalid HTTP request", "Unsupported upgrade request", "No supported WebSocket library")
+    return not record.getMessage().startswith(odd)
