@@ -40,6 +40,8 @@ def health_routes(database: Database) -> APIRouter:
         return Response(PASS if healthy else FAIL, 200 if healthy else 503, media_type=MEDIA_TYPE)
 
     for path in ("/healthz", "/readyz"):
+        router.add_api_route(path, healthz, methods=["GET", "HEAD"], include_in_schema=False)
+        # For the OpenAPI document alone, where two methods of one route would share an operation id.
         router.add_api_route(
             path,
             healthz,
@@ -49,6 +51,4 @@ def health_routes(database: Database) -> APIRouter:
             response_class=Response,
             responses={200: {"content": CONTENT}, 503: {"description": "It does not", "content": CONTENT}},
         )
-        # A route of its own: two methods of one route would share an operation id in the OpenAPI document.
-        router.add_api_route(path, healthz, methods=["HEAD"], include_in_schema=False)
     return router

@@ -9,7 +9,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 
 from app.settings import Settings
 
@@ -61,7 +61,9 @@ def web_routes(settings: Settings) -> APIRouter:
 
     async def file(request: Request, name: str) -> Response:
         found = assets.get(name)
-        return Response(status_code=404) if found is None else _answer(found, request, headers | KEPT)
+        if found is None:
+            raise HTTPException(404)
+        return _answer(found, request, headers | KEPT)
 
     router.add_api_route("/", page, methods=["GET", "HEAD"])
     router.add_api_route(f"/assets/{digest}/{{name:path}}", file, methods=["GET", "HEAD"])

@@ -96,6 +96,20 @@ async def test_what_the_router_answers_by_itself_is_a_problem_body_too(
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/livez", {"GET"}), ("/healthz", {"GET", "HEAD"}), ("/readyz", {"GET", "HEAD"}), ("/", {"GET", "HEAD"})],
+)
+def test_who_comes_with_another_method_is_told_all_that_there_are(
+    project: Project, path: str, methods: set[str]
+) -> None:
+    with serving_project(project) as service:
+        answers = {method: service.get(path, method=method) for method in ("GET", "HEAD", "POST", "OPTIONS", "TRACE")}
+    assert {method for method, answer in answers.items() if answer.status_code == 200} == methods
+    for answer in answers.values():
+        assert answer.status_code == 200 or set(answer.headers["allow"].split(", ")) == methods
+
+
 async def test_an_error_nobody_foresaw_is_a_problem_body_that_tells_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

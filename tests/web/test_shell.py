@@ -63,7 +63,9 @@ def test_files_lie_elsewhere_once_one_of_them_has_changed() -> None:
     "path", ["assets/", "assets/none.js", "assets/..%2froutes.py", "assets/index.html", "assets/js"]
 )
 def test_what_is_no_file_of_the_page_is_not_found(service: Service, path: str) -> None:
-    assert service.get(f"/{path}").status_code == 404
+    answer = service.get(f"/{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_reports_come_compressed_to_those_who_take_it(project: Project) -> None:
