@@ -47,7 +47,7 @@ class WireTickPage(Wire):
     tick_runs: tuple[WireTick, ...]
 
 
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def tick_page_json(page: TickPage, *, request_id: str | None, next_cursor: str | None) -> bytes:
@@ -102,13 +102,22 @@ def csv_header(*, meta: bool) -> bytes:
 
 def csv_rows(lines: Iterable[str]) -> bytes:
     """Nulls are empty cells, and what a spreadsheet would run is quoted with an apostrophe."""
-    return _csv([_cell(name, value) for name, value in _members.decode(line).items()] for line in lines)
+    return _csv([_cell(name, value) for name, value in _members(line).items()] for line in lines)
 
 
 def csv_incomplete(reason: str, next_cursor: str | None) -> bytes:
     """The last row of a stream that ends before its end: a single cell that no id looks like."""
     on = f"; go on with cursor={next_cursor}" if next_cursor is not None else ""
     return _csv([[f"# incomplete: {reason}{on}"]])
+
+
+def _members(line: str) -> dict[str, msgspec.Raw]:
+    try:
+        return _decoder.decode(line)
+    except RecursionError:
+        # What is nested deeper than Python looks is meta, the last; in the text of those before it no `"` stands bare.
+        head, _, meta = line.partition(',"meta":')
+        return {**_decoder.decode(head + "}"), "meta": msgspec.Raw(meta[:-1].encode())}
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:

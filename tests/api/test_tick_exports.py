@@ -86,6 +86,25 @@ async def test_csv_has_a_head_empty_cells_for_nulls_and_every_character(project:
     assert metas == {str(rows[0].id): {"a": 'b,"c'}, str(rows[1].id): {}}
 
 
+async def test_a_meta_in_lines_and_one_that_is_nested_deeply_are_one_tick_each_in_every_form(project: Project) -> None:
+    """The type of meta may have drifted to json, which keeps what was written: line breaks, and names that repeat."""
+    deep = '{"meta":' * 3000 + "{}" + "}" * 3000
+    written = '{\n  "note": "a,\\n",\n  "meta": 1,\r\n  "meta": [\n]\n}'
+    rows = [Row(NOON, meta=deep, reason='",\n"meta":'), Row(NOON - timedelta(hours=1), meta=written)]
+    await project.execute("alter table strategy_tick_runs alter meta type json")
+    await refill(project, rows)
+    with serving_project(project) as service:
+        table = parsed(await export(service, "?fields=meta"))
+        objects = (await export(service, "?fields=meta", NDJSON)).text.split("\n")
+        page = (await export(service, "?fields=meta", "application/json")).text
+        text = (await export(service, "?fields=meta", "text/plain")).text
+    assert [row["meta"] for row in table] == [deep, written.replace("\n", " ")]
+    assert [row["reason"] for row in table] == [rows[0].reason, ""]
+    assert objects.pop() == ""
+    assert [str(row.id) in line for row, line in zip(rows, objects, strict=True)] == [True, True]
+    assert page.count('"scheduled_at"') == len(text.splitlines()) - 1 == 2
+
+
 @pytest.mark.parametrize("start", [*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20"])
 async def test_nothing_a_cell_holds_is_a_formula_to_a_spreadsheet(start: str) -> None:
     """OWASP, "CSV Injection". What only contains such a character stays as it is, and so does a number below zero."""

@@ -2,7 +2,11 @@
 -- time asked for, and $10, whether meta is wanted.
 declare tick_export no scroll cursor for
 select
-  case when $10 then pg_catalog.row_to_json(wide) else pg_catalog.row_to_json(line) end::text as line,
+  case
+    -- A meta of type json keeps its line breaks, which only stand between its parts: one tick is one line.
+    when $10 then pg_catalog.replace(pg_catalog.row_to_json(wide)::text, E'\n', ' ')
+    else pg_catalog.row_to_json(line)::text
+  end as line,
   found.scheduled_at, found.id
 from (
   select

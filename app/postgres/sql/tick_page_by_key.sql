@@ -29,7 +29,11 @@ select
 from (
   select
     pg_catalog.string_agg(
-      case when $11 then pg_catalog.row_to_json(wide) else pg_catalog.row_to_json(line) end::text,
+      case
+        -- A meta of type json keeps its line breaks, which only stand between its parts: one tick is one line.
+        when $11 then pg_catalog.replace(pg_catalog.row_to_json(wide)::text, E'\n', ' ')
+        else pg_catalog.row_to_json(line)::text
+      end,
       E',\n' order by found.scheduled_at desc, found.id desc
     ) as lines,
     pg_catalog.count(*) as number,
