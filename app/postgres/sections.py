@@ -1,9 +1,11 @@
 """Statements of one transaction that fail alone: each behind a savepoint, and none beyond the time of all."""
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -22,6 +24,9 @@ TABLES = {
     Section.RISK: "strategy_risk_state",
 }
 TICKS = "strategy_tick_runs"
+# What the columns are named whose type matters to what is made of them.
+TIMES = ("_at", "_until")
+NUMBERS = {"ms", "latency_ms"}
 
 _SENTENCES: Mapping[type[Exception], str] = {
     asyncpg.UndefinedColumnError: "{table} lacks a column that is read; /api/runner/schema says which",
@@ -56,6 +61,11 @@ class SectionReader:
                 # A savepoint: what fails here leaves the transaction as it was.
                 async with self._connection.transaction():
                     rows = await self._connection.fetch(query, *arguments)
+                if _has_other_types(rows):
+                    rows, error = (
+                        None,
+                        f"{table} has a column of another type than documented; /api/runner/schema says which",
+                    )
             except asyncpg.PostgresError as raised:
                 error = _sentence(raised, table)
                 if isinstance(raised, IN_THE_WAY[0]):
@@ -89,6 +99,23 @@ class SectionReader:
         if before is not None:
             taken, error = taken + before.duration_ms, error or before.error
         self.results[section] = SectionResult(taken, error)
+
+
+def _has_other_types(rows: Sequence[Any]) -> bool:
+    """Whether a time has no zone or is none, or milliseconds are no number. Of the others, one value tells the type."""
+    for name in rows[0].keys() if rows else ():
+        if name in NUMBERS:
+            if not all(row[name] is None or math.isfinite(row[name]) for row in rows):
+                return True
+            continue
+        value = next((row[name] for row in rows if row[name] is not None), None)
+        if isinstance(value, list) or (value is not None and name.endswith(TIMES) and not _has_zone(value)):
+            return True
+    return False
+
+
+def _has_zone(value: object) -> bool:
+    return isinstance(value, datetime) and value.tzinfo is not None
 
 
 def _sentence(error: asyncpg.PostgresError, table: str) -> str:

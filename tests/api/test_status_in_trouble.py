@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api.disagreements import instant
-from tests.api.service import Service, claimed, serving_project
+from tests.api.service import PROBE, Service, claimed, serving_project
 from tests.databases import Project
 from tests.stored_rows import microseconds
 
@@ -122,3 +122,49 @@ async def test_a_database_whose_clock_is_an_hour_off_is_judged_by_it_and_tokens_
     assert (instant(status["asOf"]), instant(runs["asOf"])) == (now, now)
     assert (status["verdict"], status["reasons"], status["ticks"]["missed"]) == ("ok", [], 0)
     assert {run["state"] for run in runs["runs"]} <= {"onTime", "late"}
+
+
+@pytest.mark.parametrize(
+    ("column", "type_", "lost"),
+    [
+        *(("strategy_runs.last_run_at", type_, "runs") for type_ in ("timestamp", "date")),
+        *(("strategy_runs.created_at", type_, "runs") for type_ in ("timestamp", "date", "text")),
+        *(("strategy_runs.updated_at", type_, "runs") for type_ in ("timestamp", "date")),
+        *(("strategy_locks.locked_until", type_, "locks") for type_ in ("timestamp", "date", "text")),
+        *(("strategy_locks.updated_at", type_, "locks") for type_ in ("timestamp", "date", "text")),
+        *(("strategy_tick_runs.latency_ms", type_, "ticks") for type_ in ("float8", "numeric")),
+        ("strategy_risk_state.user_id", "text[]", "risk"),
+    ],
+)
+async def test_a_column_of_another_type_makes_its_section_unknown_and_no_error(
+    project: Project, column: str, type_: str, lost: str
+) -> None:
+    """A time without a zone could be any, and what is no number has no percentile."""
+    table, _, name = column.partition(".")
+    values = {"float8": "'nan'", "numeric": "'nan'", "text[]": "array[user_id::text]"}
+    await project.execute(
+        """
+        insert into strategy_locks select id, now() + interval '1 minute', 'runner-1', now() from strategy_runs limit 1;
+        insert into strategy_risk_state (user_id, day, is_paused)
+        select id, (now() at time zone 'UTC')::date, true from user_profiles limit 1;
+        alter table strategy_risk_state drop constraint strategy_risk_state_pkey cascade;
+        drop policy "Users read their own risk state" on strategy_risk_state;
+        """
+    )
+    constraints = "select conname from pg_constraint where conrelid = $1::text::regclass and contype = 'f'"
+    async with project.connect() as connection:
+        for found in await connection.fetch(constraints, table):
+            await connection.execute(f'alter table {table} drop constraint "{found["conname"]}"')
+        using = values.get(type_, f"{name}::{type_}")
+        await connection.execute(
+            f"alter table {table} alter {name} drop default, alter {name} type {type_} using {using}"
+        )
+    with serving_project(project, probe_token=PROBE) as service:
+        status, runs = await ask(service, "status"), await ask(service, "runs")
+        scraped = await asyncio.to_thread(service.get, "/metrics", PROBE)
+    assert lost in unread(status)
+    assert "another type than documented; /api/runner/schema says which" in status["sections"][lost]["error"]
+    assert lost not in ("runs", "locks") or lost in unread(runs)
+    # Of ticks alone figures are made, and no verdict.
+    assert status["verdict"] != "ok" or lost == "ticks"
+    assert scraped.status_code == 200
