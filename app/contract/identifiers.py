@@ -18,6 +18,9 @@ def printable(text: str) -> str:
     show: control and format characters (bidirectional overrides among them), separators of lines, and what has no
     glyph.
     """
+    # Reasons of a megabyte would hold everyone up for seconds: Python looks through them in one go.
+    if text.isprintable():
+        return text
     return "".join(
         character.encode("unicode_escape", "surrogatepass").decode("ascii") if _is_obeyed(character) else character
         for character in text
@@ -25,5 +28,5 @@ def printable(text: str) -> str:
 
 
 def _is_obeyed(character: str) -> bool:
-    category = unicodedata.category(character)
-    return category.startswith("C") or category in ("Zl", "Zp")
+    # What is printable to Python is none of these, but it counts some spaces among what is not.
+    return not character.isprintable() and unicodedata.category(character) != "Zs"

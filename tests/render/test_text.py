@@ -128,3 +128,9 @@ def test_whatever_a_database_says_is_shown_and_not_obeyed(text: str) -> None:
 def test_escapes_are_readable() -> None:
     assert printable("a\x1b[31mb\u202ec\r\n") == "a\\x1b[31mb\\u202ec\\r\\n"
     assert printable("Grüße, 世界 [/x]") == "Grüße, 世界 [/x]"
+
+
+def test_what_is_escaped_is_what_unicode_calls_other_or_a_separator_of_lines() -> None:
+    for character in map(chr, range(0x3100)):
+        obeyed = unicodedata.category(character).startswith("C") or unicodedata.category(character) in ("Zl", "Zp")
+        assert (printable(character) != character) is obeyed
