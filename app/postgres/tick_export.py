@@ -10,7 +10,7 @@ from app.errors import BusyError
 from app.postgres.pool import Database
 from app.postgres.statements import statement
 from app.postgres.tick_filter import Position, TickFilter
-from app.postgres.ticks import conditions, faults_of_ticks, missing_columns
+from app.postgres.ticks import conditions, faults_of_ticks, missing_columns, time_of
 from app.settings import Settings
 
 MOST_ROWS = 100_000
@@ -81,7 +81,7 @@ async def _capped(fetch: Callable[[], Awaitable[list[asyncpg.Record]]]) -> Async
         cap = _cap(number, late=loop.time() >= deadline)
         if cap is not None and not await fetch():
             cap = None
-        last = Position(rows[-1]["scheduled_at"], rows[-1]["id"])
+        last = Position(time_of(rows[-1]["scheduled_at"]), rows[-1]["id"])
         yield Batch(tuple(row["line"] for row in rows), last, cap)
         if cap is not None:
             return

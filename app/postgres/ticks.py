@@ -36,6 +36,7 @@ MOST_TIMES = 10
 # A row between two objects of JSON, which never contain a line break: a page can be spliced, and split again.
 SEPARATOR = ",\n"
 SEE_SCHEMA = "GET /api/runner/schema says what else is missing, and what to do."
+OTHER_TYPES = f"{TABLE} has columns of other types than documented. {SEE_SCHEMA}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Ticks:
         """The time by which there are so many ticks, but no more than a day back; and that of the day."""
         floor = wanted.floor
         newest, enough = _one(await connection.fetchrow(self._window, *_place(start), floor, ticks))
-        day = floor if newest is None else max(floor, _a_day_before(newest))
+        day = floor if newest is None else max(floor, _a_day_before(time_of(newest)))
         return day if enough is None else max(day, enough), day
 
     async def recent(self, since: datetime | None, limit: int) -> tuple[datetime, list[bytes]]:
@@ -142,11 +143,12 @@ class Ticks:
         arguments = (*place, *conditions(wanted), meta, wanted.floor, self._schema)
         row = _one(await connection.fetchrow(query, *arguments))
         full = row["number"] == span.most
-        stop = Position(row["stop_at"], row["stop_id"]) if full else Position.before_all_at(row["stop_at"])
+        stop_at = time_of(row["stop_at"])
+        stop = Position(stop_at, row["stop_id"]) if full else Position.before_all_at(stop_at)
         return TickPage(
             lines=row["lines"] or "",
             number=row["number"],
-            scanned_to=row["stop_at"] if row["more"] else wanted.since,
+            scanned_to=stop_at if row["more"] else wanted.since,
             next=stop if row["more"] else None,
             missing=missing_columns(wanted, row["columns"]),
         )
@@ -195,9 +197,16 @@ def faults_of_ticks() -> Iterator[None]:
     except asyncpg.InsufficientPrivilegeError as error:
         raise SchemaDriftError(f"{TABLE} may not be read. {SEE_SCHEMA}") from error
     except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
-        raise SchemaDriftError(f"{TABLE} has columns of other types than documented. {SEE_SCHEMA}") from error
+        raise SchemaDriftError(OTHER_TYPES) from error
     except IN_THE_WAY as error:
         raise DatabaseTimeoutError(f"{TABLE} is locked, or reading it takes too long.") from error
+
+
+def time_of(value: object) -> datetime:
+    """Raises SchemaDriftError for a day, which a `scheduled_at` of type date gives."""
+    if not isinstance(value, datetime):
+        raise SchemaDriftError(OTHER_TYPES)
+    return value
 
 
 def _one(row: asyncpg.Record | None) -> asyncpg.Record:
@@ -229,4 +238,4 @@ def _joined(first: TickPage, rest: TickPage) -> TickPage:
 
 
 def _tick(row: asyncpg.Record) -> Tick:
-    return Tick(**dict(row))
+    return Tick(**{**dict(row), "scheduled_at": time_of(row["scheduled_at"])})

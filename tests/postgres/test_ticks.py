@@ -281,6 +281,7 @@ async def test_any_documented_column_but_the_keys_may_be_missing(project: Projec
         ("revoke select on strategy_tick_runs from service_role", "may not be read"),
         ("alter role service_role nobypassrls", "may not be read"),
         ("alter table strategy_tick_runs alter column id type text", "other types than documented"),
+        ("alter table strategy_tick_runs alter column scheduled_at type date", "other types than documented"),
     ],
 )
 async def test_what_keeps_ticks_from_being_read_is_said_and_points_to_the_schema(
