@@ -25,9 +25,10 @@ TABLES = {
 }
 TICKS = "strategy_tick_runs"
 # What the columns are named whose type matters to what is made of them.
-TIMES = ("_at", "_until")
+TIMES = ("_at", "_until", "bucket")
 NUMBERS = {"ms", "latency_ms"}
 
+OTHER_TYPES = "{table} has a column of another type than documented; /api/runner/schema says which"
 _SENTENCES: Mapping[type[Exception], str] = {
     asyncpg.UndefinedColumnError: "{table} lacks a column that is read; /api/runner/schema says which",
     asyncpg.UndefinedTableError: "{table} does not exist; see /api/runner/schema",
@@ -62,10 +63,7 @@ class SectionReader:
                 async with self._connection.transaction():
                     rows = await self._connection.fetch(query, *arguments)
                 if _has_other_types(rows):
-                    rows, error = (
-                        None,
-                        f"{table} has a column of another type than documented; /api/runner/schema says which",
-                    )
+                    rows, error = None, OTHER_TYPES.format(table=table)
             except asyncpg.PostgresError as raised:
                 error = _sentence(raised, table)
                 if isinstance(raised, IN_THE_WAY[0]):
