@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from pythonjsonlogger.core import RESERVED_ATTRS
+from starlette.types import Lifespan
 
 from app.api import document, headers, problems
 from app.api.auth import Authentication, RequireAdmin
@@ -34,25 +35,40 @@ from app.web.routes import web_routes
 def create_app(settings: Settings) -> FastAPI:
     """The service. Raises ConfigurationError when it could not do its work with these settings; opens no connection."""
     settings.require_serving()
-    contract = load_contract(settings.runner_contract)
     database = Database(settings)
-    diagnostics = Diagnostics(settings, contract, database)
+    diagnostics = Diagnostics(settings, load_contract(settings.runner_contract), database)
     keys = SigningKeys(settings.signing_keys_url) if settings.signing_keys_url is not None else None
     authentication = Authentication(settings, keys, admin_lookup(database, settings))
-
     ticks = Ticks(database, settings)
     feed = TickFeed(ticks)
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        with told_of_shutdown(feed.shut):
-            yield
-        await feed.close()
-        await database.close()
-        if keys is not None:
-            await keys.close()
+    app = _bare_app(settings, _lifespan(feed, database, keys))
+    counts = RequestCounts()
+    app.add_middleware(CountRequests, counts=counts)
 
-    development = settings.environment is Environment.DEVELOPMENT
+    admin, admin_or_probe = RequireAdmin(authentication, settings), RequireAdmin(authentication, settings, probe=True)
+    reports, statuses = SchemaReports(diagnostics, settings), StatusReports(Pulse(settings, database), settings)
+    # All on one router: those that are included are searched twice for each request.
+    router = app.router
+    health_routes(router, database)
+    schema_routes(router, reports, admin_or_probe)
+    fix_routes(router, reports, admin)
+    status_routes(router, statuses, admin_or_probe, admin)
+    if _is_development(settings) or settings.probe_token is not None:
+        metrics_routes(router, Scrapes(reports, statuses), counts, admin_or_probe)
+    tick_routes(router, ticks, TickExports(database, settings), admin)
+    tick_stream_routes(router, feed, admin)
+    web_routes(router, settings)
+    return app
+
+
+def _is_development(settings: Settings) -> bool:
+    return settings.environment is Environment.DEVELOPMENT
+
+
+def _bare_app(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    """Without routes of ours, and with what all of them have in common."""
+    development = _is_development(settings)
     app = FastAPI(
         title="Runner diagnostics",
         summary="Whether a Supabase Postgres has the schema the strategy runner expects.",
@@ -68,22 +84,20 @@ def create_app(settings: Settings) -> FastAPI:
     document.install(app)
     problems.install(app)
     headers.install(app, settings)
-    counts = RequestCounts()
-    app.add_middleware(CountRequests, counts=counts)
-    app.include_router(health_routes(database))
-    admin_or_probe = RequireAdmin(authentication, settings, probe=True)
-    reports = SchemaReports(diagnostics, settings)
-    app.include_router(schema_routes(reports, admin_or_probe))
-    admin = RequireAdmin(authentication, settings)
-    app.include_router(fix_routes(reports, admin))
-    statuses = StatusReports(Pulse(settings, database), settings)
-    app.include_router(status_routes(statuses, admin_or_probe, admin))
-    if development or settings.probe_token is not None:
-        app.include_router(metrics_routes(Scrapes(reports, statuses), counts, admin_or_probe))
-    app.include_router(tick_routes(ticks, TickExports(database, settings), admin))
-    app.include_router(tick_stream_routes(feed, admin))
-    app.include_router(web_routes(settings))
     return app
+
+
+def _lifespan(feed: TickFeed, database: Database, keys: SigningKeys | None) -> Lifespan[FastAPI]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        with told_of_shutdown(feed.shut):
+            yield
+        await feed.close()
+        await database.close()
+        if keys is not None:
+            await keys.close()
+
+    return lifespan
 
 
 def app() -> FastAPI:

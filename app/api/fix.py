@@ -24,11 +24,10 @@ class FixQuery(QueryModel):
     refresh: bool = Field(default=False, description="plan from a reading that starts after this request")
 
 
-def fix_routes(reports: SchemaReports, require_admin: RequireAdmin) -> APIRouter:
-    router = APIRouter(prefix="/api/runner", tags=["runner"])
-
+def fix_routes(router: APIRouter, reports: SchemaReports, require_admin: RequireAdmin) -> None:
     @router.get(
-        "/schema/fix",
+        "/api/runner/schema/fix",
+        tags=["runner"],
         summary="A migration that mends what failed, never run by this service",
         responses={
             200: {"model": WireFixResponse, "content": {SQL: {}, TEXT: {}}, "headers": FILE_NAME},
@@ -55,8 +54,6 @@ def fix_routes(reports: SchemaReports, require_admin: RequireAdmin) -> APIRouter
         if part is not None:
             headers["Content-Disposition"] = f'attachment; filename="{part.file}"'
         return Response(sql, media_type=media_type, headers=headers)
-
-    return router
 
 
 def _preferred(request: Request) -> str:

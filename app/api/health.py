@@ -12,9 +12,7 @@ PASS, FAIL = b'{"status":"pass"}', b'{"status":"fail"}'
 REUSE_SECONDS = 1.0
 
 
-def health_routes(database: Database) -> APIRouter:
-    router = APIRouter(tags=["health"])
-
+def health_routes(router: APIRouter, database: Database) -> None:
     async def answers() -> bool:
         try:
             await database.ping()
@@ -28,6 +26,7 @@ def health_routes(database: Database) -> APIRouter:
     # FastAPI takes what it does not know the media type of for its own JSON, but for a bare Response.
     @router.get(
         "/livez",
+        tags=["health"],
         summary="The process is up; touches nothing",
         response_class=Response,
         responses={200: {"content": CONTENT}},
@@ -46,9 +45,9 @@ def health_routes(database: Database) -> APIRouter:
             path,
             healthz,
             methods=["GET"],
+            tags=["health"],
             name=path.strip("/"),
             summary="The database answers within a second",
             response_class=Response,
             responses={200: {"content": CONTENT}, 503: {"description": "It does not", "content": CONTENT}},
         )
-    return router

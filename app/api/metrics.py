@@ -127,11 +127,12 @@ class Exposition(Collector):
         yield from self.counts.collect()
 
 
-def metrics_routes(scrapes: Scrapes, counts: RequestCounts, require_admin_or_probe: RequireAdmin) -> APIRouter:
-    router = APIRouter(tags=["health"])
-
+def metrics_routes(
+    router: APIRouter, scrapes: Scrapes, counts: RequestCounts, require_admin_or_probe: RequireAdmin
+) -> None:
     @router.get(
         "/metrics",
+        tags=["health"],
         summary="The reports as Prometheus metrics; a database out of reach is one of them",
         response_class=Response,
         responses={200: {"content": {TEXT: {}, OPEN_METRICS: {}}}, **responses(401, 403, 503)},
@@ -140,5 +141,3 @@ def metrics_routes(scrapes: Scrapes, counts: RequestCounts, require_admin_or_pro
         encode, media_type = choose_encoder(request.headers.get("accept", ""))
         exposition = Exposition(await scrapes.find(caller.deadline), counts)
         return Response(encode(exposition), headers={"Content-Type": media_type, "Vary": "Accept"})
-
-    return router

@@ -56,11 +56,10 @@ class SchemaReports:
         )
 
 
-def schema_routes(reports: SchemaReports, require_admin_or_probe: RequireAdmin) -> APIRouter:
-    router = APIRouter(prefix="/api/runner", tags=["runner"])
-
+def schema_routes(router: APIRouter, reports: SchemaReports, require_admin_or_probe: RequireAdmin) -> None:
     @router.get(
-        "/schema",
+        "/api/runner/schema",
+        tags=["runner"],
         summary="Whether the database has the schema the runner expects",
         responses=report_responses(WireSchemaResponse),
         openapi_extra=documented(SchemaQuery),
@@ -74,5 +73,3 @@ def schema_routes(reports: SchemaReports, require_admin_or_probe: RequireAdmin) 
             return Response(rendered.text, status, media_type=TEXT, headers={"Vary": "Accept"})
         body = enveloped(rendered.json, request_id=correlation_id.get(), cached=shared.cached)
         return Response(body, status, media_type=JSON, headers={"Vary": "Accept"})
-
-    return router

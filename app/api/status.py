@@ -89,12 +89,11 @@ class StatusReports:
 
 
 def status_routes(
-    reports: StatusReports, require_admin_or_probe: RequireAdmin, require_admin: RequireAdmin
-) -> APIRouter:
-    router = APIRouter(prefix="/api/runner", tags=["runner"])
-
+    router: APIRouter, reports: StatusReports, require_admin_or_probe: RequireAdmin, require_admin: RequireAdmin
+) -> None:
     @router.get(
-        "/status",
+        "/api/runner/status",
+        tags=["runner"],
         summary="Whether the runner is healthy",
         responses=report_responses(WireStatusResponse),
         openapi_extra=documented(StatusQuery),
@@ -113,7 +112,8 @@ def status_routes(
         return Response(body, _status_code(report, query), media_type=JSON, headers={"Vary": "Accept"})
 
     @router.get(
-        "/runs",
+        "/api/runner/runs",
+        tags=["runner"],
         summary="Every active strategy, the worst first, with its recent slots",
         responses={200: {"model": WireRunsResponse}, **responses(401, 403, 422, 503)},
         openapi_extra=documented(RunsQuery),
@@ -123,8 +123,6 @@ def status_routes(
         shared = await reports.runs(caller.deadline)
         body = runs_report_json(shared.value, limit=query.limit, state=query.state, slots=query.slots)
         return Response(enveloped(body, request_id=correlation_id.get(), cached=shared.cached), media_type=JSON)
-
-    return router
 
 
 async def _unreachable(

@@ -60,11 +60,10 @@ FORMATS = {
 }
 
 
-def tick_routes(ticks: Ticks, exports: TickExports, require_admin: RequireAdmin) -> APIRouter:
-    router = APIRouter(prefix="/api/runner", tags=["runner"])
-
+def tick_routes(router: APIRouter, ticks: Ticks, exports: TickExports, require_admin: RequireAdmin) -> None:
     @router.get(
-        "/tick-runs",
+        "/api/runner/tick-runs",
+        tags=["runner"],
         summary="Recent ticks, newest first; as CSV or NDJSON all that are selected",
         responses=_documented(),
         openapi_extra=documented(TickPageQuery),
@@ -86,8 +85,6 @@ def tick_routes(ticks: Ticks, exports: TickExports, require_admin: RequireAdmin)
             return Response(page_text(page, next_cursor=cursor), media_type=TEXT, headers={"Vary": "Accept"})
         body = tick_page_json(page, request_id=correlation_id.get(), next_cursor=cursor)
         return Response(body, media_type=JSON, headers={"Vary": "Accept"})
-
-    return router
 
 
 def _start(query: TickPageQuery, wanted: TickFilter) -> Position:

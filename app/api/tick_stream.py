@@ -67,11 +67,10 @@ class Admission:
         return None
 
 
-def tick_stream_routes(feed: TickFeed, require_admin: RequireAdmin) -> APIRouter:
-    router = APIRouter(prefix="/api/runner", tags=["runner"])
-
+def tick_stream_routes(router: APIRouter, feed: TickFeed, require_admin: RequireAdmin) -> None:
     @router.get(
-        "/tick-runs/stream",
+        "/api/runner/tick-runs/stream",
+        tags=["runner"],
         summary="New ticks as server-sent events",
         responses={200: {"content": {MEDIA_TYPE: {}}}, **responses(401, 403, 422, 503)},
         openapi_extra=documented(TickQuery, LAST_EVENT_ID),
@@ -89,8 +88,6 @@ def tick_stream_routes(feed: TickFeed, require_admin: RequireAdmin) -> APIRouter
         content = _content(first, events, wanted, admission)
         # nginx would otherwise keep events back until it has enough of them.
         return ClosingStream(content, events, media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
-
-    return router
 
 
 def _last_event(request: Request, wanted: TickFilter) -> Position | None:

@@ -43,9 +43,8 @@ class Asset:
     compressed: bytes
 
 
-def web_routes(settings: Settings) -> APIRouter:
+def web_routes(router: APIRouter, settings: Settings) -> None:
     """The page's routes, not part of the OpenAPI document. The files are read and compressed once, here."""
-    router = APIRouter(include_in_schema=False)
     static = resources.files("app.web") / "static"
     headers = {
         "Content-Security-Policy": POLICY.format(connect=" ".join(_connects_to(settings))),
@@ -65,9 +64,8 @@ def web_routes(settings: Settings) -> APIRouter:
             raise HTTPException(404)
         return _answer(found, request, headers | KEPT)
 
-    router.add_api_route("/", page, methods=["GET", "HEAD"])
-    router.add_api_route(f"/assets/{digest}/{{name:path}}", file, methods=["GET", "HEAD"])
-    return router
+    router.add_api_route("/", page, methods=["GET", "HEAD"], include_in_schema=False)
+    router.add_api_route(f"/assets/{digest}/{{name:path}}", file, methods=["GET", "HEAD"], include_in_schema=False)
 
 
 def _answer(asset: Asset, request: Request, headers: Mapping[str, str]) -> Response:
