@@ -1,13 +1,8 @@
 """The command line: arguments in, exit codes out. Commands import what they need, so that `check` starts fast."""
 
 import asyncio
-import atexit
-import os
-import signal
-import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -158,34 +153,9 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes; each has its own pool.", min=1, max=64)] = 1,
 ) -> None:
     """Serve the HTTP interface. All settings come from the environment or `.env`."""
-    import uvicorn
+    from app.cli_serve import run_service
 
-    from app.contract.load import load_contract
-    from app.main import configure_logging
-    from app.settings import load_settings
-
-    # Looked at here once, so that a mistake is one line and exit code 2 instead of workers that die again and again.
-    settings = load_settings()
-    settings.require_serving()
-    load_contract(settings.runner_contract)
-    configure_logging(settings)
-    # When it has shut down, uvicorn raises the signal once more for whoever had handled it before.
-    signal.signal(signal.SIGTERM, _leave)
-    if workers > 1:
-        _share_counts()
-    uvicorn.run(
-        "app.main:app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        # Unlike httptools, it bounds what it reads of a request's head: 64 KB.
-        http="h11",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=8,
-    )
+    run_service(host=host, port=port, workers=workers)
 
 
 @cli.command(epilog=examples("runner-diagnostics demo --drift two-migrations --port 8001"))
@@ -246,18 +216,6 @@ def next_step(error: DiagnosticsError) -> str:
     if isinstance(error, ConfigurationError) and "DATABASE_URL" in str(error):
         return "Set it in the environment or in .env (see .env.example); all but serve take --database-url, too."
     return ""
-
-
-def _leave(_signal: int, _frame: object) -> NoReturn:
-    """To be asked to stop is no failure."""
-    sys.exit(0)
-
-
-def _share_counts() -> None:
-    """Workers count requests in files of one folder, so that a scrape of any of them tells of all."""
-    folder = TemporaryDirectory(prefix="runner-diagnostics-")
-    atexit.register(folder.cleanup)
-    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder.name)
 
 
 async def _check(settings: "Settings") -> "SchemaReport":

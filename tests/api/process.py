@@ -26,13 +26,25 @@ SLACK_SECONDS = 1.0
 
 
 class ServiceProcess:
-    """Can be started again after it was stopped, on the same port and with the same log."""
+    """Can be started again after it was stopped, on the same port and with the same log.
 
-    def __init__(self, folder: Path, database_url: str, *, timeout_seconds: float = 2, **environment: str) -> None:
+    `open_files` is how many files it may have open at its start; with None as many as this process.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str,
+        *,
+        timeout_seconds: float = 2,
+        open_files: int | None = None,
+        **environment: str,
+    ) -> None:
         self.port = free_port()
         self.log = folder / f"log-{self.port}"
         self._folder = folder
         self._timeout_seconds = timeout_seconds
+        self._open_files = open_files
         self._process: subprocess.Popen[bytes] | None = None
         self._client: httpx.Client | None = None
         self._environment = {
@@ -53,9 +65,10 @@ class ServiceProcess:
         return self._process.pid
 
     def start(self, *arguments: str) -> None:
+        limited = [] if self._open_files is None else ["prlimit", f"--nofile={self._open_files}:"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "serve", "--port", str(self.port), *arguments],
+                [*limited, sys.executable, "-m", "app.cli", "serve", "--port", str(self.port), *arguments],
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
