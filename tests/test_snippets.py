@@ -27,6 +27,7 @@ ELSEWHERE = {
     "runner-diagnostics ticks --follow": "it goes on until Ctrl-C: tests/test_cli_ticks.py",
     "runner-diagnostics serve": "it goes on until it is stopped: tests/test_cli.py",
     'runner-diagnostics serve --host 0.0.0.0 --port "$PORT"': "the same, and a test listens on loopback alone",
+    "haproxy -f deploy/haproxy.cfg": "the same: tests/api/test_proxied.py",
     "runner-diagnostics demo": "it is what make demo runs",
     "docker compose up --build --wait": NO_DAEMON,
     "docker build --tag runner-diagnostics .": NO_DAEMON,
