@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,8 @@ CACHE_MS = 600_000  # Longer than all of this takes.
 # The same for both services, and as `serve` has it; of the loops, uvicorn chooses this one.
 UVICORN = ("--factory", "--host", HOST, "--loop", "uvloop", "--http", "h11")
 # The code beside this, not what is installed: of a checkout, another may be.
-HERE = ("--app-dir", str(Path(__file__).parents[1]))
+ROOT = Path(__file__).parents[1]
+HERE = ("--app-dir", str(ROOT))
 QUIET = ("--no-access-log", "--no-server-header", "--log-level", "warning")
 
 
@@ -127,11 +128,26 @@ def run_service(
     """One uvicorn process, with this process's environment if it is given no other, answering when this yields."""
     port = free_port()
     more = () if lifespan else ("--lifespan", "off")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", factory, *HERE, *UVICORN, *QUIET, *more, "--port", str(port)],
-        cwd=directory,
-        env=environment,
-    )
+    command = (sys.executable, "-m", "uvicorn", factory, *HERE, *UVICORN, *QUIET, *more, "--port", str(port))
+    with _running(command, port, directory, environment) as service:
+        yield service
+
+
+@contextmanager
+def run_serve(directory: Path, environment: Mapping[str, str]) -> Iterator[Service]:
+    """The service as production has it, with its log of warnings on standard error."""
+    port = free_port()
+    command = (sys.executable, "-m", "app.cli", "serve", "--port", str(port))
+    given = {"PYTHONPATH": str(ROOT), "LOG_LEVEL": "WARNING", **environment}
+    with _running(command, port, directory, given) as service:
+        yield service
+
+
+@contextmanager
+def _running(
+    command: Sequence[str], port: int, directory: Path, environment: Mapping[str, str] | None
+) -> Iterator[Service]:
+    process = subprocess.Popen(command, cwd=directory, env=environment)
     try:
         _await_answer(process, port)
         yield Service(port, process.pid)
