@@ -75,17 +75,21 @@ class ActivityReader:
         # The answer is worth nothing after the time is up, so it must be there a little before.
         deadline = asyncio.get_running_loop().time() + self._seconds * 0.95
         seconds = self._seconds * STATEMENT_SHARE
-        async with self._database.connection() as connection, self._database.transaction(connection):
-            as_of = await connection.fetchval(statement("as_of"), f"{int(seconds * 1000)}ms")
-            if not await self._became_reader(connection):
-                error = f"the login cannot become {self._role}; see /api/runner/schema"
+        memory, table_state = self._memories[window] if window is not None else None, ""
+        async with self._database.connection() as connection:
+            if memory is not None and memory.is_kept:
+                # Before the snapshot is taken: what changes in between is found by the next reading.
+                async with self._database.transaction(connection):
+                    table_state = await connection.fetchval(statement("tick_table"), self._schema) or ""
+            async with self._database.transaction(connection):
+                as_of = await connection.fetchval(statement("as_of"), f"{int(seconds * 1000)}ms")
                 reader = SectionReader(connection, deadline, seconds)
-                for section in Section:
-                    reader.fail(section, error)
-                return Reading(as_of, reader.results)
-            reader = SectionReader(connection, deadline, seconds)
-            reading = _Transaction(reader, self._schema, as_of, self._thresholds)
-            return await reading.read(self._memories[window] if window is not None else None, grid)
+                if not await self._became_reader(connection):
+                    for section in Section:
+                        reader.fail(section, f"the login cannot become {self._role}; see /api/runner/schema")
+                    return Reading(as_of, reader.results)
+                reading = _Transaction(reader, self._schema, as_of, self._thresholds)
+                return await reading.read(memory, table_state, grid)
 
     async def _became_reader(self, connection: Connection) -> bool:
         if self._role is None:
@@ -108,7 +112,7 @@ class _Transaction:
         self._as_of = as_of
         self._thresholds = thresholds
 
-    async def read(self, memory: WindowMemory | None, grid: GridSlots | None) -> Reading:
+    async def read(self, memory: WindowMemory | None, table_state: str, grid: GridSlots | None) -> Reading:
         """The sections that decide come first, so that those of a long window cannot take their time.
 
         They are read whole each time: of what was read before, a verdict is told nothing.
@@ -132,14 +136,13 @@ class _Transaction:
             stored=stored,
             slots=await self._grid(runs, grid) if grid is not None else None,
         )
-        return reading if memory is None else await self._with_figures(reading, memory)
+        if memory is None:
+            return reading
+        return await self._with_figures(
+            reading, WindowReader(self._reader, self._schema, self._as_of, memory, table_state)
+        )
 
-    async def _with_figures(self, reading: Reading, memory: WindowMemory) -> Reading:
-        table = ""
-        if memory.is_kept:
-            rows = await self._fetch(Section.TICKS, "tick_table", self._schema)
-            table = rows[0]["state"] if rows else ""
-        window = WindowReader(self._reader, self._schema, self._as_of, memory, table)
+    async def _with_figures(self, reading: Reading, window: WindowReader) -> Reading:
         slots = None
         if reading.runs is not None:
             slots = await window.slots(reading.runs.active, self._thresholds)

@@ -15,13 +15,13 @@ from app.runner.served import WORD_BITS, ServedSlots, SlotWord
 from app.runner.settled import (
     LEAST_WINDOW,
     Counts,
-    RunKind,
     ServedRuns,
     Settled,
     Span,
     Sum,
+    Told,
+    all_told,
     kept_slots,
-    kind_of,
     settled,
     steps,
 )
@@ -36,9 +36,7 @@ Said: TypeAlias = tuple[str, str | None, int | None]
 """A kind of figure, and what of that kind a tick says: a name, or a number of milliseconds."""
 InBucket: TypeAlias = tuple[datetime, str, int | None]
 """The start of a bucket, a status, and a band of latencies."""
-NO_TICKS: Counts[Any] = Counts()
 S = TypeVar("S", bound=Sum)
-Read: TypeAlias = Callable[[Span], Awaitable[S | None]]
 
 
 @dataclass
@@ -49,7 +47,7 @@ class WindowMemory:
     ticks: Settled[Counts[Said]] | None = None
     series: Settled[Counts[InBucket]] | None = None
     slots: Settled[ServedRuns] | None = None
-    slots_of: Mapping[UUID, RunKind] = field(default_factory=dict)
+    told: Mapping[UUID, Told] = field(default_factory=dict)
 
     @property
     def is_kept(self) -> bool:
@@ -57,15 +55,17 @@ class WindowMemory:
 
 
 class WindowReader:
-    """One reading of one window in a transaction. `table` tells of deletions and DDL; without it, nothing is kept."""
+    """One reading of one window in a transaction. Without a state of the table nothing is kept; see tick_table.sql."""
 
-    def __init__(self, reader: SectionReader, schema: str, as_of: datetime, memory: WindowMemory, table: str) -> None:
+    def __init__(
+        self, reader: SectionReader, schema: str, as_of: datetime, memory: WindowMemory, table_state: str
+    ) -> None:
         self._reader = reader
         self._identifiers = {"schema": schema}
         self._as_of = as_of
         self._window = memory.window
         self._memory = memory
-        self._table = table
+        self._table_state = table_state
 
     async def slots(self, active: Sequence[Run], thresholds: Thresholds) -> Slots | None:
         """The slots of these runs that were served in the window."""
@@ -75,23 +75,31 @@ class WindowReader:
             rows = await self._fetch(Section.SLOTS, "served_slots", span.until, span.after, *known)
             return ServedRuns(served_slots(rows)) if rows is not None else None
 
-        before = kept_slots(self._memory.slots, self._memory.slots_of, active, thresholds)
+        kept, told = None, all_told(active)
+        if self._memory.slots is not None:
+            kept, told = kept_slots(self._memory.slots, self._memory.told, active, thresholds) or (None, told)
         wanted = Span(self._as_of - self._window.length - LEAD, self._as_of + LEAD)
-        found, self._memory.slots = await self._sum(Section.SLOTS, before, wanted, read, ServedRuns())
-        self._memory.slots_of = {run.id: kind_of(run) for run in active}
+        # A slot before the window is not looked at, so what leaves need not be taken away.
+        found, self._memory.slots = await self._sum(Section.SLOTS, kept, wanted, read, takes_away=False)
+        self._memory.told = told if self._reader.results[Section.SLOTS].remembered else all_told(active)
         return found.slots if found is not None else None
 
     async def ticks(self) -> WindowCounts | None:
-        async def read(span: Span) -> Counts[Said] | None:
-            most = MOST_REASONS_KEPT if self._is_kept else MOST_REASONS
+        complete = True
+
+        async def read(span: Span, most: int = MOST_REASONS_KEPT) -> Counts[Said] | None:
+            nonlocal complete
             rows = await self._fetch(Section.TICKS, "window_counts", span.until, span.after, most)
             if rows is None:
                 return None
-            return Counts({(row["kind"], row["name"], row["ms"]): row["number"] for row in rows})
+            counts = Counts({(row["kind"], row["name"], row["ms"]): row["number"] for row in rows})
+            complete = complete and sum(kind == "reason" for kind, _, _ in counts.numbers) < most
+            return counts
 
-        found, self._memory.ticks = await self._sum(Section.TICKS, self._memory.ticks, self._wanted, read, NO_TICKS)
-        if not _all_reasons(self._memory.ticks):
-            self._memory.ticks = None
+        found, self._memory.ticks = await self._sum(Section.TICKS, self._memory.ticks, self._wanted, read)
+        if found is not None and self._is_kept and not complete:
+            # A reason that was left out of one part may be frequent in all of them.
+            found, self._memory.ticks = await read(self._wanted, MOST_REASONS), None
         return window_counts(found) if found is not None else None
 
     async def series(self) -> BucketCounts | None:
@@ -101,7 +109,7 @@ class WindowReader:
                 return None
             return Counts({(row["bucket"], row["status"], row["band"]): row["number"] for row in rows})
 
-        found, self._memory.series = await self._sum(Section.SERIES, self._memory.series, self._wanted, read, NO_TICKS)
+        found, self._memory.series = await self._sum(Section.SERIES, self._memory.series, self._wanted, read)
         return found.numbers if found is not None else None
 
     async def _fetch(self, section: Section, name: str, *arguments: object) -> Sequence[Any] | None:
@@ -113,24 +121,33 @@ class WindowReader:
 
     @property
     def _is_kept(self) -> bool:
-        return bool(self._table) and self._memory.is_kept
+        return bool(self._table_state) and self._memory.is_kept
 
     async def _sum(
-        self, section: Section, before: Settled[S] | None, wanted: Span, read: Read[S], nothing: S
+        self,
+        section: Section,
+        before: Settled[S] | None,
+        wanted: Span,
+        read: Callable[[Span], Awaitable[S | None]],
+        *,
+        takes_away: bool = True,
     ) -> tuple[S | None, Settled[S] | None]:
         """The sum of the wanted span, and what to keep of it. Neither where a part could not be read."""
         if not self._is_kept:
             return await read(wanted), None
-        taken = steps(before, wanted, self._as_of, self._table)
-        leaving = await read(taken.leaving) if taken.leaving is not None else nothing
-        entering, newest = await read(taken.entering), await read(taken.open)
-        if leaving is None or entering is None or newest is None:
-            return None, None
-        kept = settled(taken, entering, leaving, self._as_of, self._table)
-        if taken.kept is None:
+        way = steps(before, wanted, self._as_of, self._table_state)
+        parts = []
+        for span in (way.entering, way.open, *([way.leaving] if way.leaving is not None and takes_away else [])):
+            part = await read(span)
+            if part is None:
+                return None, None
+            parts.append(part)
+        entering, newest, *leaving = parts
+        kept = settled(way, entering, leaving, self._as_of, self._table_state)
+        if way.kept is None:
             return entering.plus(newest), kept
         if kept is None:
-            return await self._sum(section, None, wanted, read, nothing)
+            return await self._sum(section, None, wanted, read, takes_away=takes_away)
         self._reader.from_memory(section)
         return kept.sum.plus(newest), kept
 
@@ -174,8 +191,3 @@ def window_counts(counts: Counts[Said]) -> WindowCounts:
 def _most_frequent_first(reason: tuple[str, int]) -> tuple[int, bytes]:
     name, number = reason
     return -number, name.encode()
-
-
-def _all_reasons(kept: Settled[Counts[Said]] | None) -> bool:
-    """Whether none can have been left out."""
-    return kept is None or sum(kind == "reason" for kind, _, _ in kept.sum.numbers) < MOST_REASONS_KEPT

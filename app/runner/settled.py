@@ -21,7 +21,7 @@ SETTLES_AFTER = timedelta(minutes=10)
 READ_WHOLE_EVERY = timedelta(minutes=5)
 # In a shorter one little is old, and a tick that came late would be gone from it before all is read again.
 LEAST_WINDOW = timedelta(hours=6)
-# Of a sum: what memory it may take.
+# Of a sum; of counts, 200,000 take some 30 MB.
 MOST_KEYS = 200_000
 
 K = TypeVar("K", bound=Hashable)
@@ -85,7 +85,8 @@ class ServedRuns:
             total[run] = total.get(run, NONE_SERVED).plus(served)
         return type(self)(total)
 
-    def minus(self, other: Self) -> Self:  # noqa: ARG002 - a slot before the window is not looked at, served or not
+    def minus(self, _other: Self) -> Self:
+        """Nothing is known of who else served a slot, nor need be."""
         return self
 
     def of(self, runs: AbstractSet[UUID]) -> Self:
@@ -97,17 +98,17 @@ S = TypeVar("S", bound=Sum)
 
 @dataclass(frozen=True, slots=True)
 class Settled(Generic[S]):
-    """The sum of a span of old ticks. `table` says what the table was like, `whole_at` when all of it was read."""
+    """The sum of a span of old ticks: the state that the table was in, and when all of the span was read at once."""
 
     sum: S
     span: Span
     whole_at: datetime
-    table: str
+    table_state: str
 
 
 @dataclass(frozen=True, slots=True)
 class Steps(Generic[S]):
-    """How to come to the sum of a span: what is kept, less `leaving`, with `entering` kept from now on, and `open`."""
+    """The way to the sum of a span: what is kept, less `leaving`, with `entering` kept from now on, and `open`."""
 
     kept: Settled[S] | None
     leaving: Span | None
@@ -115,33 +116,35 @@ class Steps(Generic[S]):
     open: Span
 
 
-def steps(kept: Settled[S] | None, wanted: Span, as_of: datetime, table: str) -> Steps[S]:
+def steps(kept: Settled[S] | None, wanted: Span, as_of: datetime, table_state: str) -> Steps[S]:
     """From what is kept, where it may be used: not after DDL or a deletion, nor when a clock was set, nor for long."""
     border = as_of - SETTLES_AFTER
-    if kept is not None and _usable(kept, wanted, border, as_of, table):
+    if kept is not None and _usable(kept, wanted, border, as_of, table_state):
         leaving = Span(kept.span.after, wanted.after)
         return Steps(kept, leaving, Span(kept.span.until, border), Span(border, wanted.until))
     return Steps(None, None, Span(wanted.after, border), Span(border, wanted.until))
 
 
-def _usable(kept: Settled[S], wanted: Span, border: datetime, as_of: datetime, table: str) -> bool:
+def _usable(kept: Settled[S], wanted: Span, border: datetime, as_of: datetime, table_state: str) -> bool:
     return (
-        kept.table == table
+        kept.table_state == table_state
         and kept.span.after <= wanted.after <= kept.span.until <= border
         and timedelta() <= as_of - kept.whole_at < READ_WHOLE_EVERY
     )
 
 
-def settled(taken: Steps[S], entering: S, leaving: S | None, as_of: datetime, table: str) -> Settled[S] | None:
+def settled(way: Steps[S], entering: S, leaving: Sequence[S], as_of: datetime, table_state: str) -> Settled[S] | None:
     """What to keep; None when what was kept cannot have been right, or is too much to keep."""
     total: S | None = entering
-    whole_at, after = as_of, taken.entering.after
-    if taken.kept is not None and leaving is not None and taken.leaving is not None:
-        total = taken.kept.sum.plus(entering).minus(leaving)
-        whole_at, after = taken.kept.whole_at, taken.leaving.until
+    whole_at, after = as_of, way.entering.after
+    if way.kept is not None and way.leaving is not None:
+        total = way.kept.sum.plus(entering)
+        whole_at, after = way.kept.whole_at, way.leaving.until
+    for part in leaving:
+        total = total.minus(part) if total is not None else None
     if total is None or len(total) > MOST_KEYS:
         return None
-    return Settled(total, Span(after, taken.entering.until), whole_at, table)
+    return Settled(total, Span(after, way.entering.until), whole_at, table_state)
 
 
 RunKind: TypeAlias = tuple[str | None, UUID | None]
@@ -152,22 +155,33 @@ def kind_of(run: Run) -> RunKind:
     return run.timeframe, run.user_id
 
 
-def kept_slots(
-    kept: Settled[ServedRuns] | None,
-    read: Mapping[UUID, RunKind],
-    active: Sequence[Run],
-    thresholds: Thresholds,
-) -> Settled[ServedRuns] | None:
-    """The kept slots of those of the runs that are active now; `read` is what the active ones were at that reading.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which slots of a run a sum tells: those of a run of this kind, and of them all, or those later than `since`."""
 
-    None where one of them was not active then, or of another kind, unless it became active afterwards: of its slots,
-    none before that is looked at.
+    kind: RunKind
+    since: datetime | None = None
+
+
+def all_told(active: Sequence[Run]) -> dict[UUID, Told]:
+    """What a reading of all of the window tells."""
+    return {run.id: Told(kind_of(run)) for run in active}
+
+
+def kept_slots(
+    kept: Settled[ServedRuns], told: Mapping[UUID, Told], active: Sequence[Run], thresholds: Thresholds
+) -> tuple[Settled[ServedRuns], dict[UUID, Told]] | None:
+    """The kept slots of the runs that are active now, and which of each run they tell.
+
+    A run that was not active, or was of another kind, is told of from the end of what is kept. None where a run must be
+    told of from earlier: it became active before, by what its row says now.
     """
-    if kept is None:
-        return None
-    same = {run.id for run in active if read.get(run.id) == kind_of(run)}
+    now: dict[UUID, Told] = {}
     for run in active:
-        since = activated_at(run, thresholds)
-        if run.id not in same and (since is None or since < kept.span.until):
+        before = told.get(run.id)
+        now[run.id] = before if before and before.kind == kind_of(run) else Told(kind_of(run), kept.span.until)
+        least, since = now[run.id].since, activated_at(run, thresholds)
+        if least is not None and (since is None or since < least):
             return None
-    return replace(kept, sum=kept.sum.of(same))
+    same = {run for run, one in now.items() if told.get(run) == one}
+    return replace(kept, sum=kept.sum.of(same)), now

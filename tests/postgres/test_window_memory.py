@@ -1,7 +1,6 @@
 """Of a long window only what is new is read again, and its figures are those of a reading of everything."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
@@ -10,8 +9,10 @@ from uuid import UUID
 import pytest
 
 from app.postgres.pool import Database
+from app.postgres.sections import SectionReader
 from app.pulse import Pulse
 from app.runner.figures import Window
+from app.runner.model import Section
 from app.runner.report import StatusReport
 from tests.databases import Connection, Project
 from tests.stored_rows import moment
@@ -89,6 +90,8 @@ HAPPENINGS = (
     "update strategy_runs set status = 'active', timeframe = '15m' where $2::timestamptz is not null and id = $1",
     "update strategy_runs set status = 'paused' where $2::timestamptz is not null and id = $1",
     "update strategy_runs set created_at = $2, updated_at = $2 where id = $1",
+    # The runner ran it: from here on its row does not say any more when it was activated.
+    "update strategy_runs set last_run_at = $2, updated_at = $2 where id = $1",
 )
 
 
@@ -197,9 +200,7 @@ async def test_after_anything_but_an_insert_all_is_read_again(project: Project, 
         clock.append(NOW + SECOND)
         assert remembered(await one.status(Window.DAY))
         await connection.execute(change)
-        # What a session counted is told to others when it has been idle for a moment.
         await connection.execute("select pg_stat_force_next_flush()")
-        await asyncio.sleep(0)
         clock.append(NOW + 2 * SECOND)
         report = await one.status(Window.DAY)
         assert figures(report) == figures(await read_whole(project, Window.DAY))
@@ -252,14 +253,106 @@ async def test_what_could_not_be_read_is_not_remembered(project: Project, clock:
         assert figures(await one.status(Window.DAY)) == figures(await read_whole(project, Window.DAY))
 
 
-async def test_reasons_that_are_never_the_same_are_not_kept(
+async def test_of_too_many_reasons_none_is_kept_and_the_most_frequent_are_still_exact(
     project: Project, clock: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.postgres.window.MOST_REASONS_KEPT", 20)
+    counted = """
+        select array_agg(found.number order by found.number desc)
+        from (
+          select count(*) as number from strategy_tick_runs
+          where reason is not null and scheduled_at > $1::timestamptz - interval '1 day' and scheduled_at <= $1
+          group by reason order by number desc limit 10
+        ) as found
+    """
     async with project.connect() as connection, pulse(project) as one:
         await begin(connection, Random(6))
         for step in range(3):
             clock.append(NOW + step * SECOND)
             report = await one.status(Window.DAY)
-            assert figures(report) == figures(await read_whole(project, Window.DAY))
+            assert [reason.count for reason in report.ticks.reasons or ()] == await connection.fetchval(
+                counted, moment(clock[-1])
+            )
             assert not remembered(report)
+
+
+async def test_a_run_that_was_resumed_and_then_run_is_not_called_one_that_missed_its_slots(
+    project: Project, clock: list[int]
+) -> None:
+    """When it was resumed is only known until the runner touches its row."""
+    async with project.connect() as connection, pulse(project) as one:
+        await begin(connection, Random(9))
+        change = "update strategy_runs set status = $2, last_run_at = $3, updated_at = $4 where id = $1"
+        await connection.execute(change, RUNS[0], "paused", None, moment(NOW - 5 * MINUTE))
+        for seconds, last_run in ((0, None), (10, None), (60, 57), (120, 117)):
+            clock.append(NOW + seconds * SECOND)
+            if seconds:
+                at = moment(NOW + (last_run or 5) * SECOND)
+                await connection.execute(change, RUNS[0], "active", at if last_run else None, at)
+            report = await one.status(Window.DAY)
+            assert figures(report) == figures(await read_whole(project, Window.DAY))
+
+
+async def test_a_deletion_while_a_reading_goes_on_is_found_by_the_next(
+    project: Project, clock: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with project.connect() as connection, pulse(project) as one:
+        await begin(connection, Random(2))
+        fetch = SectionReader.fetch
+
+        async def fetch_after_a_deletion(
+            reader: SectionReader, section: Section, query: str, *arguments: object
+        ) -> Sequence[Any] | None:
+            await connection.execute("delete from strategy_tick_runs where status = 'error'")
+            await connection.execute("select pg_stat_force_next_flush()")
+            return await fetch(reader, section, query, *arguments)
+
+        clock.append(NOW)
+        with monkeypatch.context() as patch:
+            patch.setattr(SectionReader, "fetch", fetch_after_a_deletion)
+            assert ((await one.status(Window.DAY)).ticks.by_status or {})["error"] > 0
+        clock.append(NOW + SECOND)
+        report = await one.status(Window.DAY)
+        assert (report.ticks.by_status or {})["error"] == 0
+        assert figures(report) == figures(await read_whole(project, Window.DAY))
+
+
+async def test_of_a_view_nothing_is_kept_for_nothing_tells_of_its_rows(project: Project, clock: list[int]) -> None:
+    async with project.connect() as connection, pulse(project) as one:
+        await begin(connection, Random(10))
+        await connection.execute(
+            """
+            alter table strategy_tick_runs rename to stored;
+            create view strategy_tick_runs as select * from stored;
+            grant select on strategy_tick_runs to service_role;
+            """
+        )
+        for step, sql in enumerate(("select 1", "delete from stored")):
+            clock.append(NOW + step * SECOND)
+            await connection.execute(sql)
+            report = await one.status(Window.DAY)
+            assert not remembered(report)
+        assert report.ticks.total == 0
+
+
+async def test_a_status_that_is_null_and_one_that_says_so_are_counted_together(
+    project: Project, clock: list[int]
+) -> None:
+    async with project.connect() as connection, pulse(project) as one:
+        await begin(connection, Random(11))
+        await connection.execute(
+            """
+            truncate strategy_tick_runs;
+            alter table strategy_tick_runs drop constraint strategy_tick_runs_status_check, alter status drop not null;
+            """
+        )
+        at = moment(NOW - 60 * MINUTE)
+        assert at is not None
+        await insert(connection, [Row(at, status=status) for status in ("null", "ok", "ok")])
+        await connection.execute(
+            "update strategy_tick_runs set status = null where id in "
+            "(select id from strategy_tick_runs where status = 'ok' limit 1)"
+        )
+        clock.append(NOW)
+        report = await one.status(Window.DAY)
+        assert (report.ticks.total, (report.ticks.by_status or {})["null"]) == (3, 2)

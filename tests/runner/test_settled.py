@@ -31,7 +31,7 @@ def window(as_of: datetime) -> Span:
 
 
 def kept_at(as_of: datetime, table: str = "t") -> Settled[Counts[str]]:
-    kept = settled(steps(None, window(as_of), as_of, table), Counts({"a": 1}), None, as_of, table)
+    kept = settled(steps(None, window(as_of), as_of, table), Counts({"a": 1}), [], as_of, table)
     assert kept is not None
     return kept
 
@@ -53,7 +53,7 @@ def test_the_spans_of_a_refresh_tile_what_came_and_what_went(seconds: list[int])
         assert taken.leaving == Span(kept.span.after, as_of - LENGTH)
         assert taken.entering == Span(kept.span.until, as_of - SETTLES_AFTER)
         assert taken.open == Span(as_of - SETTLES_AFTER, as_of)
-        following = settled(taken, Counts({"a": 1}), Counts(), as_of, "t")
+        following = settled(taken, Counts({"a": 1}), [Counts()], as_of, "t")
         assert following is not None
         assert following.span == Span(as_of - LENGTH, as_of - SETTLES_AFTER)
         assert following.whole_at == NOW
@@ -84,12 +84,12 @@ def test_more_cannot_be_taken_away_than_there_is() -> None:
     assert Counts({"a": 1}).minus(Counts({"a": 2})) is None
     assert Counts({"a": 1}).minus(Counts({"b": 1})) is None
     taken = steps(kept_at(NOW), window(NOW), NOW, "t")
-    assert settled(taken, Counts(), Counts({"a": 2}), NOW, "t") is None
+    assert settled(taken, Counts(), [Counts({"a": 2})], NOW, "t") is None
 
 
 def test_too_much_is_not_kept() -> None:
     everything = Counts(dict.fromkeys(range(MOST_KEYS + 1), 1))
-    assert settled(steps(None, window(NOW), NOW, "t"), everything, None, NOW, "t") is None
+    assert settled(steps(None, window(NOW), NOW, "t"), everything, [], NOW, "t") is None
 
 
 def test_slots_are_served_by_either_of_two_spans() -> None:

@@ -18,7 +18,7 @@ with exact as materialized (
 )
 select 'status' as kind, coalesce(exact.status, 'null') as name, null::bigint as ms, pg_catalog.sum(exact.number)::bigint as number
 from exact
-group by exact.status
+group by coalesce(exact.status, 'null')
 union all
 select 'signal', exact.signal, null, pg_catalog.sum(exact.number)::bigint
 from exact
