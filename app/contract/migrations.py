@@ -78,7 +78,7 @@ def effect(contract: Contract, migration: Migration, observation: Observation) -
     return Effect.SOME if any(exists.values()) else Effect.NONE
 
 
-def _lacking(migration: Migration, observation: Observation) -> list[str]:
+def lacking(migration: Migration, observation: Observation) -> list[str]:
     return [name for name in migration.introduces if not _exists(name, observation)]
 
 
@@ -132,8 +132,8 @@ def _migration(contract: Contract, migration: Migration) -> Expectation:
         state = _state(contract, migration, observation)
         match state:
             case MigrationState.APPLIED:
-                lacking = _lacking(migration, observation)
-                rest = f"not there: {', '.join(lacking)}" if lacking else "what it brings is there"
+                absent = lacking(migration, observation)
+                rest = f"not there: {', '.join(absent)}" if absent else "what it brings is there"
                 judgement = passed(state, f"{file} is recorded; {rest}.")
             case MigrationState.UNRECORDED if observation.history.access is HistoryAccess.ABSENT:
                 judgement = passed(state, f"What {file} brings is there; there is no history that could record it.")
@@ -154,9 +154,9 @@ def _migration(contract: Contract, migration: Migration) -> Expectation:
                 judgement = failed(
                     state,
                     f"{file} is not recorded, and of what it brings is not there:"
-                    f" {', '.join(_lacking(migration, observation))}.",
-                    hint="Never edit it. Apply it, and this clears; or bring what is missing with a new migration, as"
-                    f" the fix does, and then mark it as applied: {repair(migration)}",
+                    f" {', '.join(lacking(migration, observation))}.",
+                    hint="Never edit it. Apply it, and this clears; or bring what is missing with a new migration, and"
+                    f" then mark it as applied: {repair(migration)}",
                 )
             case MigrationState.INEFFECTIVE:
                 judgement = failed(

@@ -279,3 +279,17 @@ async def test_what_stays_with_a_table_that_is_set_aside_is_named(project: Proje
     report = await project.check()
     messages = " ".join(hazard.message for one in statements(report) for hazard in one.hazards)
     assert "index by_owner, publication told, rule watch" in messages
+
+
+@pytest.mark.parametrize("table", ["strategy_risk_state", "strategy_events"])
+async def test_a_migration_whose_table_no_fix_makes_is_to_be_applied_and_never_only_marked(
+    project: Project, table: str
+) -> None:
+    await project.execute(
+        f"drop table {table} cascade;delete from supabase_migrations.schema_migrations where version < '20260129170000'"
+    )
+    report = await project.check()
+    assert f"{table}.table" in report.fix.leaves
+    said = [hazard.message for hazard in report.fix.hazards if f"this fix does not bring {table}" in hazard.message]
+    assert len(said) == 1
+    assert "mark" not in said[0]

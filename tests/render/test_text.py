@@ -61,8 +61,8 @@ EXPECTED = """\
                      strategy_locks.strategy_run_id.
            next      The fix leaves it to you: decision 1. Never edit it. Apply
                      it, and this clears; or bring what is missing with a new
-                     migration, as the fix does, and then mark it as applied:
-                     supabase migration repair --status applied 20260129170000
+                     migration, and then mark it as applied: supabase migration
+                     repair --status applied 20260129170000
 - skipped  2 checks behind strategy_runs.column.last_run_at.present
 - skipped  2 checks behind strategy_tick_runs.column.strategy_run_id.present
 - skipped  2 checks behind strategy_locks.column.strategy_run_id.present

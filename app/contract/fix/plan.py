@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,7 +18,7 @@ from app.contract.fix.situation import PARTITIONED, AdminRule, Situation, Subjec
 from app.contract.fix.sql import block
 from app.contract.fix.tables import missing_table, set_aside
 from app.contract.identifiers import quote_identifier
-from app.contract.migrations import MigrationState, migration_statuses, repair
+from app.contract.migrations import MigrationState, lacking, migration_statuses, repair
 from app.contract.model import Contract
 from app.contract.observed import Observation
 from app.contract.surroundings import Surroundings
@@ -45,7 +46,8 @@ def plan_fix(  # noqa: PLR0913 - everything a plan is made of, and nothing else
     decided += [
         _left(check, surroundings) for check in checks if check.outcome is Outcome.FAIL and check.key not in reached
     ]
-    version, hazards = _version(observation, now), list(_missing_migrations(contract, observation))
+    left = {key for decision in decided for key in decision.leaves}
+    version, hazards = _version(observation, now), list(_missing_migrations(contract, observation, left))
     if version > GREATEST_VERSION:
         version = int(f"{now.astimezone(UTC):%Y%m%d%H%M%S}")
         hazards.append(Hazard(HazardKind.OUT_OF_ORDER, "The history records a version after which none can come."))
@@ -142,18 +144,29 @@ def _left(check: Check, surroundings: Surroundings) -> Decision:
     return Decision((check.key,), check.hint or check.message)
 
 
-def _missing_migrations(contract: Contract, observation: Observation) -> Iterator[Hazard]:
-    """First of all hazards: the documented way may be the better one."""
+def _missing_migrations(contract: Contract, observation: Observation, left: AbstractSet[str]) -> Iterator[Hazard]:
+    """First of all hazards: the documented way may be the better one, and is the only one to what is left."""
     for migration, status in zip(contract.migrations, migration_statuses(contract, observation), strict=True):
-        if status.state is MigrationState.MISSING:
-            yield Hazard(
-                HazardKind.MISSING_MIGRATION,
-                f"{migration.file} has not been applied. To apply it may be the better fix: where nobody needs what it"
+        if status.state is not MigrationState.MISSING:
+            continue
+        unmended = [name for name in lacking(migration, observation) if _key_of(name) in left]
+        if unmended:
+            said = f"Apply it: this fix does not bring {', '.join(unmended)}. Check again afterwards."
+        else:
+            said = (
+                "To apply it may be the better fix: where nobody needs what it"
                 " drops, push it and leave this one out; it is then recorded, and its warning clears. To keep what it"
                 " drops, apply this one, and mark that migration as applied, which clears the warning:"
                 f" {repair(migration)}. Mark it before supabase db push, which else runs all that is pending in the"
-                " folder, that migration first. It can still be applied after this one. Check again in either case.",
+                " folder, that migration first. It can still be applied after this one. Check again in either case."
             )
+        yield Hazard(HazardKind.MISSING_MIGRATION, f"{migration.file} has not been applied. {said}")
+
+
+def _key_of(introduced: str) -> str:
+    """The key of the check that a table or a column, as a migration introduces it, is there."""
+    table, _, column = introduced.partition(".")
+    return f"{table}.column.{column}.present" if column else f"{table}.table"
 
 
 def _version(observation: Observation, now: datetime) -> int:
