@@ -39,7 +39,7 @@ def _why_nothing(report: "SchemaReport", *, to_folder: bool) -> str:
     if report.fix.decisions:
         return f"{nothing}: all that failed waits for a person's decision, which standard output explains."
     if report.summary.unknown:
-        return f"{nothing}: nothing failed, but {report.summary.unknown} checks could not be made; see check."
+        return f"{nothing}: nothing failed, but not all could be checked ({report.summary.unknown} unknown); see check."
     return f"{nothing}: there is nothing to mend."
 
 

@@ -58,20 +58,21 @@ def web_routes(router: APIRouter, settings: Settings) -> None:
     async def page(request: Request) -> Response:
         return _answer(shell, request, headers)
 
-    async def file(request: Request, name: str) -> Response:
+    async def file(request: Request, asked: str, name: str) -> Response:
         found = assets.get(name)
         if found is None:
             raise HTTPException(404)
-        return _answer(found, request, headers | KEPT)
+        # While a deployment goes on, a shell of another version may ask: it gets what is here, and does not keep it.
+        return _answer(found, request, headers | KEPT if asked == digest else headers)
 
     router.add_api_route("/", page, methods=["GET", "HEAD"], include_in_schema=False)
-    router.add_api_route(f"/assets/{digest}/{{name:path}}", file, methods=["GET", "HEAD"], include_in_schema=False)
+    router.add_api_route("/assets/{asked}/{name:path}", file, methods=["GET", "HEAD"], include_in_schema=False)
 
 
-def _answer(asset: Asset, request: Request, headers: Mapping[str, str]) -> Response:
+def _answer(found: Asset, request: Request, headers: Mapping[str, str]) -> Response:
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(asset.compressed, media_type=asset.media_type, headers={**headers, "Content-Encoding": "gzip"})
-    return Response(asset.plain, media_type=asset.media_type, headers=dict(headers))
+        return Response(found.compressed, media_type=found.media_type, headers={**headers, "Content-Encoding": "gzip"})
+    return Response(found.plain, media_type=found.media_type, headers=dict(headers))
 
 
 def asset(name: str, content: bytes) -> Asset:
