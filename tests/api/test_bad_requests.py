@@ -37,7 +37,7 @@ from tests.generated import openapi
 
 # To look longer, raise the number of examples and leave out `derandomize`.
 thorough = settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 # A request may take two seconds here; the rest is for a busy machine.

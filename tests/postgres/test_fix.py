@@ -56,8 +56,11 @@ FEATURED = {
 }
 
 
-@pytest.mark.parametrize("version", [18, 16])
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
+# What a fix is made of is plain on both versions: each mutation on one, every third on the other, too, and any of them
+# at once below on either.
+@pytest.mark.parametrize(
+    ("version", "mutation"), [*((18, one) for one in MUTATIONS), *((16, one) for one in MUTATIONS[::3])], ids=str
+)
 async def test_a_broken_fact_is_mended_or_left_as_said(project: Project, mutation: Mutation) -> None:
     await project.execute(mutation.sql)
     before, _ = await prove(project)

@@ -56,7 +56,7 @@ NAMES = (
     .filter(bool)
 )
 BOUNDED = settings(
-    max_examples=8,
+    max_examples=3,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # A smaller example is not worth the minutes it takes.
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -63,7 +63,7 @@ async def test_ddl_during_the_reading_never_shows_two_moments_at_once(project: P
     seen = set()
     try:
         async with changing(project, 0.03):
-            for _ in range(60):
+            for _ in range(40):
                 try:
                     async with database.connection() as connection:
                         observation = await reader.read(connection)
@@ -119,7 +119,7 @@ async def test_a_change_of_table_and_history_is_never_seen_by_half(project: Proj
 
     task = asyncio.create_task(change())
     try:
-        for _ in range(80):
+        for _ in range(50):
             try:
                 async with database.connection() as connection:
                     observation = await reader.read(connection)
@@ -174,7 +174,7 @@ async def test_a_table_that_is_dropped_and_made_again_all_the_time_raises_nothin
 
     async def churn() -> None:
         async with project.connect() as connection:
-            for _ in range(80):
+            for _ in range(50):
                 await connection.execute(
                     "drop table strategy_locks;"
                     "create table strategy_locks (strategy_run_id uuid primary key references strategy_runs (id),"
