@@ -4,6 +4,7 @@ import pytest
 
 from app.contract.check import Outcome
 from app.contract.fix.model import HazardKind, Statement
+from app.demo.scripts import script
 from app.diagnostics import SchemaReport
 from tests.databases import Project, failures, outcome
 from tests.mutations import POLICY
@@ -293,3 +294,37 @@ async def test_a_migration_whose_table_no_fix_makes_is_to_be_applied_and_never_o
     said = [hazard.message for hazard in report.fix.hazards if f"this fix does not bring {table}" in hazard.message]
     assert len(said) == 1
     assert "mark" not in said[0]
+
+
+@pytest.mark.parametrize("rows", ["truncate strategy_locks;", ""])
+async def test_a_time_that_the_runner_never_writes_is_supplied_to_its_rows(project: Project, rows: str) -> None:
+    """Its insert names a run, an end and an owner: a column required of it without a default would stop it."""
+    await project.execute(f"alter table strategy_locks drop column updated_at; {rows}")
+    report = await project.check()
+    assert "strategy_locks.column.updated_at.present" in report.fix.mends
+    await project.apply(report)
+    async with project.connect() as connection:
+        run = await connection.fetchval(
+            "select id from strategy_runs where id not in (select strategy_run_id from strategy_locks) limit 1"
+        )
+        assert await connection.fetchval(script("sql", "runner_lock.sql"), run, "a runner") == run
+        written = "select updated_at is not null from strategy_locks where strategy_run_id = $1"
+        assert await connection.fetchval(written, run) is True
+
+
+@pytest.mark.parametrize("granted", ["update (id)", "update (id, display_name)", "update (id, role)"])
+async def test_what_is_proposed_against_promotion_leaves_no_id_to_be_changed(project: Project, granted: str) -> None:
+    """An admin's profile could be made one's own by its id."""
+    await project.execute(
+        f"""
+        grant {granted} on user_profiles to authenticated;
+        create policy changed on user_profiles for update to authenticated using (true) with check (true);
+        """
+    )
+    key = "user_profiles.access.promote"
+    report = await project.check()
+    assert outcome(report, key) is Outcome.FAIL
+    (decision,) = (one for one in report.fix.decisions if key in one.leaves)
+    assert decision.proposal is not None
+    await project.execute(decision.proposal)
+    assert outcome(await project.check(), key) is Outcome.PASS

@@ -126,6 +126,7 @@ def _added(subject: Subject, column: Column) -> Iterator[Step]:
             "return;",
         ),
         f"alter table {target.name} add column {definition};",
+        *_with_default(subject, column),
         *_still_readable(subject, column),
     )
     parts = ("present", "type", "values", *(("nullability",) if not required or empty else ()))
@@ -134,6 +135,19 @@ def _added(subject: Subject, column: Column) -> Iterator[Step]:
     if required and not empty:
         why = f"Rows that are there will have no {column.name}. Decide what it is for them, then require it."
         yield Decision((subject.key("nullability", column),), why, required_afterwards(subject, column))
+
+
+def default_of(column: Column) -> str | None:
+    """What is supplied for a column where nobody else would: the runner writes no such time. It refuses no row."""
+    return "pg_catalog.now()" if column.type == "timestamptz" and column.name in ("created_at", "updated_at") else None
+
+
+def _with_default(subject: Subject, column: Column) -> Iterator[str]:
+    """For new rows: of those that are there nobody knows the time."""
+    default = default_of(column)
+    if default is not None:
+        name = quote_identifier(column.name)
+        yield f"alter table {subject.target.name} alter column {name} set default {default};"
 
 
 def _still_readable(subject: Subject, column: Column) -> Iterator[str]:

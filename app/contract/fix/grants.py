@@ -96,7 +96,9 @@ def roles(situation: Situation) -> Iterator[Step]:
 def _without_promotion(situation: Situation, profile_table: str, granted: Grants) -> Iterator[str]:
     table, role = situation.target(profile_table).name, quote_identifier(granted.role)
     for command, writable in (("update", granted.updatable), ("insert", granted.insertable)):
-        kept = [column for column in writable if column != situation.admins.profile_column]
+        # Whoever may change an id can make an admin's profile their own.
+        taken = {situation.admins.profile_column, *(("id",) if command == "update" else ())}
+        kept = [column for column in writable if column not in taken]
         if len(kept) < len(writable):
             yield f"revoke {command} on table {table} from public, {role};"
             if kept:

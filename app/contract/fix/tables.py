@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.contract.fix.columns import mentioned
+from app.contract.fix.columns import default_of, mentioned
 from app.contract.fix.grants import service_grants
 from app.contract.fix.model import Decision, Hazard, HazardKind, Statement, Step
 from app.contract.fix.policies import new_policies, shuts_out_the_runner
@@ -16,8 +16,6 @@ STOP = Hazard(
     "Stop the runner two minutes before, until every lock it holds has expired: one that cannot be carried over would"
     " bind it no longer.",
 )
-# Supplied where nobody else would: a default refuses no row.
-DEFAULTS = {"created_at": "pg_catalog.now()", "updated_at": "pg_catalog.now()"}
 
 
 def missing_table(situation: Situation, table: Table) -> Iterator[Step]:
@@ -116,8 +114,8 @@ def _column(situation: Situation, table: Table, column: Column) -> str:
     words = [name, column.type]
     if table.primary_key == (column.name,) and column.type == "uuid" and reference is None:
         words.append("default pg_catalog.gen_random_uuid()")
-    elif column.name in DEFAULTS and column.type == "timestamptz":
-        words.append(f"default {DEFAULTS[column.name]}")
+    elif (default := default_of(column)) is not None:
+        words.append(f"default {default}")
     if column.nullable is False:
         words.append("not null")
     if column.values:
