@@ -27,7 +27,9 @@ class HAProxy:
 
 
 @contextmanager
-def running_haproxy(service_port: int, folder: Path, *, listen: str = "") -> Iterator[HAProxy]:
+def running_haproxy(
+    service_port: int, folder: Path, *, listen: str = "", configuration: Path = CONFIGURATION
+) -> Iterator[HAProxy]:
     """With what else `bind` is told, in front of a port of loopback."""
     if PROGRAM is None:
         reason = "HAProxy (Debian's haproxy) is not installed"
@@ -42,7 +44,7 @@ def running_haproxy(service_port: int, folder: Path, *, listen: str = "") -> Ite
     }
     with log.open("wb") as written:
         process = subprocess.Popen(
-            [PROGRAM, "-db", "-f", CONFIGURATION], stdout=written, stderr=written, env=environment
+            [PROGRAM, "-db", "-f", configuration], stdout=written, stderr=written, env=environment
         )
     try:
         _await_listening(process, proxy.port, log)

@@ -127,7 +127,8 @@ def noted(error: Exception) -> Kind:
     kind = next((kind for known, kind in KINDS.items() if isinstance(error, known)), INTERNAL)
     if kind is INTERNAL:
         logger.error("unforeseen error", exc_info=error)
-    elif kind.status == SERVICE_UNAVAILABLE:
+    elif kind.status == SERVICE_UNAVAILABLE and not isinstance(error, SigningKeysUnavailableError):
+        # Where keys are out of reach anyone's token ends so: whoever fetches them says it, and less often.
         logger.warning("%s: %s", kind.code, _cause(error))
     return kind
 

@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tests.api.keys_server import certificate
 from tests.api.process import ServiceProcess, eventually, serving_process
 from tests.api.service import UNUSED, bearer, claimed
 from tests.databases import Project
-from tests.haproxy import HAProxy, running_haproxy
+from tests.haproxy import CONFIGURATION, HAProxy, running_haproxy
 
 TICKS = "/api/runner/tick-runs"
 HEAD_SECONDS = 5
@@ -47,8 +47,13 @@ def get(port: int, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401
 
 @contextmanager
 def clients(port: int, number: int) -> Iterator[list[socket.socket]]:
+    """So many try to connect, and those who are not refused at once stay."""
     with ExitStack() as stack:
-        yield [stack.enter_context(socket.create_connection((HOST, port), 5)) for _ in range(number)]
+        connected = []
+        for _ in range(number):
+            with suppress(ConnectionError):
+                connected.append(stack.enter_context(socket.create_connection((HOST, port), 5)))
+        yield connected
 
 
 def test_who_is_slow_or_silent_is_cut_off(process: ServiceProcess, proxy: HAProxy) -> None:
@@ -77,6 +82,18 @@ def test_one_address_has_no_more_than_its_share_and_takes_none_from_the_probes(
         eventually(lambda: not answers(proxy.port), within=HEAD_SECONDS - 1)
         assert get(proxy.probes_port, "/livez").status_code == 200
     eventually(lambda: answers(proxy.port), within=HEAD_SECONDS)
+
+
+def test_clients_of_any_number_leave_the_probes_their_connections(process: ServiceProcess, tmp_path: Path) -> None:
+    """The same configuration with a hundredth of its connections."""
+    text = CONFIGURATION.read_text()
+    assert (text.count("maxconn 2000"), text.count("maxconn 1900")) == (1, 1)
+    scaled = tmp_path / "scaled.cfg"
+    scaled.write_text(text.replace("maxconn 2000", "maxconn 20").replace("maxconn 1900", "maxconn 19"))
+    with running_haproxy(process.port, tmp_path, configuration=scaled) as proxy, clients(proxy.port, 25):
+        for _ in range(5):
+            assert get(proxy.probes_port, "/livez").status_code == 200
+            time.sleep(0.2)
 
 
 def answers(port: int) -> bool:
