@@ -178,6 +178,20 @@ def test_what_anyone_may_send_as_often_as_they_like_fills_no_log(service: Servic
         assert service.log.read_text() == before, sent
 
 
+def test_tokens_that_name_keys_out_of_reach_fill_no_log(tmp_path: Path) -> None:
+    """Nobody has verified such a token, so that anyone can send it; the fetch that failed is told once."""
+    jwks_url = f"http://{HOST}:{free_port()}/jwks"
+    process = ServiceProcess(tmp_path, f"postgresql://{HOST}:{free_port()}/x", JWKS_URL=jwks_url)
+    unknown = b"eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.e30.AA"
+    with serving_process(process):
+        for _ in range(5):
+            answer = ask(process.port, get(PATH, b"", (b"Authorization", b"Bearer " + unknown), admin=False))
+            assert answer is not None
+            assert answer.status == 503
+        assert process.log.read_text().count("signing keys could not be fetched") == 1
+        assert "signing_keys_unavailable" not in process.log.read_text()
+
+
 @pytest.mark.parametrize(
     ("log_format", "entry"),
     [("console", r"\[(.*?)\] database_unavailable:"), ("json", r'database_unavailable:.*"requestId": "(.*?)"')],

@@ -32,8 +32,8 @@ from tests.api.test_tick_stream import *  # noqa: F403
 from tests.databases import SECRET, new_project
 from tests.pooler import MODES, PgBouncer, PooledProject, running_pooler
 
-# They ask nothing of a database, wait for a clock, start a service of their own, measure memory for a long time, or look
-# at how a lost right or a lost reader is noticed, which no pooler has a part in.
+# They ask nothing of a database, wait for a clock, start a service of their own, measure memory for a long time, or
+# look at how a lost right or a lost reader is noticed, which no pooler has a part in.
 LEFT_OUT = """
 test_a_bad_parameter_is_named_and_its_value_not_repeated
 test_a_bad_value_is_named_and_not_repeated
