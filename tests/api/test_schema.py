@@ -203,13 +203,13 @@ async def test_a_request_waits_no_longer_than_the_timeout_even_behind_another_re
     async with project.connect() as other, other.transaction():
         # Reading the catalogue waits for this, as for nothing that runs on a healthy server.
         await other.execute("lock table pg_catalog.pg_namespace in access exclusive mode")
-        with serving_project(project, database_timeout_ms=800) as service:
+        with serving_project(project, database_timeout_ms=2000) as service:
             async with httpx.AsyncClient(base_url=service.url, headers=bearer(claimed()), timeout=20) as client:
                 started = time.monotonic()
                 answers = await asyncio.gather(*(client.get(PATH, params={"refresh": "true"}) for _ in range(20)))
                 took = time.monotonic() - started
     assert {answer.status_code for answer in answers} == {503}
-    assert took < 1.5
+    assert took < 3.5
 
 
 async def test_looking_up_the_caller_and_reading_share_one_time_limit(project: Project) -> None:
