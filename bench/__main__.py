@@ -34,7 +34,7 @@ from bench.pages import measure_pages
 from bench.pulse import measure_pulse
 from bench.ratios import Batch, Comparison, Measurement, Unit, measure, print_table
 from bench.replay import Statement, record, replay
-from bench.stage import Stage, run_service, set_stage
+from bench.stage import Stage, megabytes, run_service, set_stage
 
 CALLERS = 16
 REQUESTS = 1000
@@ -59,7 +59,8 @@ def main() -> None:
     if arguments.only in (None, "service"):
         with set_stage() as stage:
             measurements += uvloop.run(_measure_all(stage, load))
-            notes += [_machine(stage), _imports(), _memory(stage)]
+            notes += [_machine(stage), _imports()]
+            notes.append(f"After all that the service holds {megabytes(stage.service_id, 'VmRSS'):.0f} MB.")
         notes.append(f"The load generator took at most {load.busiest:.0%} of a core.")
     if arguments.only != "service":
         with kept_ticks(arguments.cache) as ticks, tempfile.TemporaryDirectory() as empty:
@@ -245,12 +246,6 @@ def _imports() -> str:
         packages[name.partition(".")[0]] += int(own)
     slowest = ", ".join(f"{name} {own / 1000:.0f} ms" for name, own in packages.most_common(6))
     return f"Importing the service takes {packages.total() / 1000:.0f} ms, by package: {slowest}."
-
-
-def _memory(stage: Stage) -> str:
-    status = Path(f"/proc/{stage.service_id}/status").read_text()
-    kilobytes = re.search(r"VmRSS:\s+(\d+)", status)
-    return f"After all that the service holds {int(kilobytes[1]) / 1024 if kilobytes else 0:.0f} MB."
 
 
 def _request(stage: Stage, path: str) -> bytes:

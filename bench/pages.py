@@ -18,7 +18,7 @@ from bench.kept_stage import KeptStage
 from bench.load import LoadGenerator
 from bench.ratios import LONGEST_SECONDS, Batch, Comparison, Measurement, Unit, measure
 from bench.replay import Statement, record, replay
-from bench.stage import Service
+from bench.stage import Service, megabytes
 
 TICKS = "/api/runner/tick-runs"
 PAGE = 50  # As many as there are without a limit.
@@ -130,11 +130,11 @@ def _memory(stage: KeptStage) -> Comparison:
     def grown() -> float:
         with stage.service(cache_ms=0) as service:
             _export(stage, service, most=0)
-            before = _megabytes(service, "VmRSS")
+            before = megabytes(service.process_id, "VmRSS")
             # Forgets the peak so far.
             Path(f"/proc/{service.process_id}/clear_refs").write_text("5")
             _export(stage, service, most=EXPORTED)
-            return _megabytes(service, "VmHWM") - before
+            return megabytes(service.process_id, "VmHWM") - before
 
     async def grown_elsewhere() -> float:
         return await asyncio.to_thread(grown)
@@ -164,9 +164,3 @@ def _export(stage: KeptStage, service: Service, *, most: int) -> None:
         lines = sum(1 for _ in answer.iter_lines())
     if not most < lines <= most + 2:
         raise RuntimeError(f"An export of {most} ticks had {lines} lines.")
-
-
-def _megabytes(service: Service, name: str) -> float:
-    status = Path(f"/proc/{service.process_id}/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1]) / 1024

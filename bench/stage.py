@@ -185,3 +185,10 @@ def _get(port: int, path: str, headers: Mapping[str, str] | None = None) -> byte
     # A proxy of the environment is no way to loopback.
     answer = httpx.get(f"http://{HOST}:{port}{path}", headers=headers, timeout=START_SECONDS, trust_env=False)
     return answer.raise_for_status().content
+
+
+def megabytes(process_id: int, name: str) -> float:
+    """What the kernel's account of a process has under a name: VmRSS what it holds, VmHWM the most that it held."""
+    status = Path(f"/proc/{process_id}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) / 1024

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from app.postgres.sections import SectionReader
 from app.postgres.statements import statement
-from app.runner.figures import Window
-from app.runner.model import BucketCounts, Run, Section, Slots, Thresholds, WindowCounts
+from app.runner.figures import Window, most_frequent
+from app.runner.model import BucketCounts, InBucket, Run, Section, Slots, Thresholds, WindowCounts
 from app.runner.served import WORD_BITS, ServedSlots, SlotWord
 from app.runner.settled import (
     LEAST_WINDOW,
@@ -34,8 +34,6 @@ MOST_REASONS_KEPT = 10_000
 
 Said: TypeAlias = tuple[str, str | None, int | None]
 """A kind of figure, and what of that kind a tick says: a name, or a number of milliseconds."""
-InBucket: TypeAlias = tuple[datetime, str, int | None]
-"""The start of a bucket, a status, and a band of latencies."""
 S = TypeVar("S", bound=Sum)
 
 
@@ -178,16 +176,10 @@ def window_counts(counts: Counts[Said]) -> WindowCounts:
     by_kind: dict[str, list[tuple[Any, Any, int]]] = defaultdict(list)
     for (kind, name, ms), number in counts.numbers.items():
         by_kind[kind].append((name, ms, number))
-    reasons = sorted(((name, number) for name, _, number in by_kind["reason"]), key=_most_frequent_first)
     return WindowCounts(
         by_status={name: number for name, _, number in by_kind["status"]},
         by_signal={name: number for name, _, number in by_kind["signal"]},
         by_latency={ms: number for _, ms, number in by_kind["latency"]},
         by_delay={ms: number for _, ms, number in by_kind["delay"]},
-        reasons=tuple(reasons[:MOST_REASONS]),
+        reasons=most_frequent({name: number for name, _, number in by_kind["reason"]}, MOST_REASONS),
     )
-
-
-def _most_frequent_first(reason: tuple[str, int]) -> tuple[int, bytes]:
-    name, number = reason
-    return -number, name.encode()

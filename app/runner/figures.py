@@ -88,6 +88,11 @@ def percentile(ordered: Iterable[tuple[int, int]], percent: int) -> int | None:
     return None
 
 
+def most_frequent(counts: Mapping[str, int], number: int) -> tuple[tuple[str, int], ...]:
+    """So many of the values that occur most often, and how often; of equals, those first in byte order."""
+    return tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0].encode()))[:number])
+
+
 def error_rate(by_status: Mapping[str, int]) -> float | None:
     """Error / (ok + error); None where there is neither."""
     errors = by_status.get(ERROR, 0)

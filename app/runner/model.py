@@ -198,7 +198,9 @@ class WindowCounts:
     reasons: tuple[tuple[str, int], ...]
 
 
-BucketCounts: TypeAlias = Mapping[tuple[datetime, str, int | None], int]
+InBucket: TypeAlias = tuple[datetime, str, int | None]
+"""The start of a bucket of the series, a status, and a band of latencies."""
+BucketCounts: TypeAlias = Mapping[InBucket, int]
 """Ticks by the bucket of the series, the status, and the band of latencies that they are in.
 
 Band n is of latencies from 1.05 ** n ms on, so that those in it are within 5 % of each other, and -1 of those of 0 ms.

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-from app.runner.figures import Window, distribution, error_rate, series
+from app.runner.figures import Window, distribution, error_rate, most_frequent, series
 from app.runner.locks import MOST_ITEMS
 from app.runner.model import RUN_STATUSES, SIGNALS, TICK_STATUSES, PausedUser, Reading, Section
 from app.runner.reasons import database_unreachable
@@ -176,10 +176,9 @@ def _risk_figures(paused: Iterable[PausedUser] | None) -> RiskFigures | None:
         return None
     paused = tuple(paused)
     counts = Counter(one.reason for one in paused if one.reason is not None)
-    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0].encode()))
     return RiskFigures(
         paused_users=len({one.user_id for one in paused}),
-        reasons=tuple(ReasonCount(reason, count) for reason, count in ordered[:MOST_RISK_REASONS]),
+        reasons=tuple(ReasonCount(reason, count) for reason, count in most_frequent(counts, MOST_RISK_REASONS)),
     )
 
 
