@@ -18,28 +18,39 @@ PASSWORD = "correct horse"
 
 @dataclass
 class SupabaseAuth:
-    """`lasts`: seconds of the tokens it hands out, in turn, and the last one again and again. `asked`: for what."""
+    """`lasts`: seconds of the tokens it hands out, in turn, and the last one again and again. `asked`: for what.
+
+    A renewal waits while `may_renew` is not set.
+    """
 
     lasts: list[float]
     url: str = ""
     asked: list[str] = field(default_factory=list)
     refuses_renewal: bool = False
+    is_down: bool = False
+    may_renew: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, grant: str, body: dict[str, Any], key: str | None) -> tuple[int, dict[str, Any]]:
         if key != KEY:
             return 401, {"msg": "No API key found in request"}
         self.asked.append(grant)
+        if self.is_down:
+            return 503, {"msg": "Service unavailable"}
+        if grant == "refresh_token":
+            self.may_renew.wait(20)
         refused = self.refuses_renewal if grant == "refresh_token" else body.get("password") != PASSWORD
         if refused:
             return 400, {"code": 400, "error_code": "invalid_credentials", "msg": "Invalid login credentials"}
         seconds = self.lasts.pop(0) if len(self.lasts) > 1 else self.lasts[0]
         access = token(iss=f"{self.url}/auth/v1", exp=int(time.time() + seconds), email="ada@example.com")
-        return 200, {"access_token": access, "refresh_token": f"refresh-{len(self.asked)}", "token_type": "bearer"}
+        answer = {"access_token": access, "refresh_token": f"refresh-{len(self.asked)}", "token_type": "bearer"}
+        return 200, {**answer, "expires_in": round(seconds)}
 
 
 @contextmanager
 def supabase_auth(*lasts: float) -> Iterator[SupabaseAuth]:
     auth = SupabaseAuth(list(lasts))
+    auth.may_renew.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_OPTIONS(self) -> None:
@@ -73,6 +84,7 @@ def supabase_auth(*lasts: float) -> Iterator[SupabaseAuth]:
     try:
         yield auth
     finally:
+        auth.may_renew.set()
         server.shutdown()
         thread.join(10)
         server.server_close()

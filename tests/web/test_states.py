@@ -4,7 +4,6 @@ import re
 import time
 
 import asyncpg
-import jwt
 import pytest
 from playwright.async_api import Browser, Route, expect
 
@@ -12,7 +11,6 @@ from app.api.tokens import LEEWAY_SECONDS
 from tests.api.service import USER_ID, claimed, serving_project, token
 from tests.databases import Project
 from tests.web.reader import reading
-from tests.web.supabase_auth import KEY, PASSWORD, supabase_auth
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("ticking")]
 
@@ -211,46 +209,3 @@ async def test_a_token_that_ends_leaves_what_was_read_and_asks_for_another(brows
             await reader.verdict("All well", level="ok")
             await expect(reader.find("#sign-in")).to_be_hidden()
             await expect(reader.find("#window")).to_have_value("6h")
-
-
-async def test_with_supabase_a_password_signs_in_and_the_token_is_renewed_before_it_ends(
-    browser: Browser, project: Project
-) -> None:
-    with supabase_auth(62, 3600) as auth:
-        settings = {"supabase_url": auth.url, "supabase_anon_key": KEY}
-        with serving_project(project, **settings) as service:
-            async with reading(browser, service) as reader:
-                await reader.open()
-                assert await reader.problems_for_axe() == []
-                await reader.page.get_by_label("E-mail").fill("ada@example.com")
-                await reader.page.get_by_label("Password").fill("wrong")
-                await reader.button("Sign in").click()
-                await expect(reader.find("#sign-in")).to_contain_text("Invalid login credentials")
-                await reader.page.get_by_label("Password").fill(PASSWORD)
-                await reader.button("Sign in").click()
-                await reader.verdict("All well")
-                async with reader.page.expect_response("**/token?grant_type=refresh_token"):
-                    pass
-                async with reader.page.expect_response(lambda answer: "/status" in answer.url) as asking:
-                    await reader.refresh()
-                used = (await (await asking.value).request.all_headers())["authorization"]
-                assert (
-                    jwt.decode(used.removeprefix("Bearer "), options={"verify_signature": False})["exp"]
-                    > time.time() + 600
-                )
-                assert auth.asked == ["password", "password", "refresh_token"]
-                await expect(reader.find("#sign-in")).to_be_hidden()
-
-
-async def test_a_session_that_supabase_ended_asks_to_sign_in_again(browser: Browser, project: Project) -> None:
-    with supabase_auth(62) as auth:
-        auth.refuses_renewal = True
-        with serving_project(project, supabase_url=auth.url, supabase_anon_key=KEY) as service:
-            async with reading(browser, service) as reader:
-                await reader.open()
-                await reader.page.get_by_label("E-mail").fill("ada@example.com")
-                await reader.page.get_by_label("Password").fill(PASSWORD)
-                await reader.button("Sign in").click()
-                await reader.verdict("All well")
-                await expect(reader.find("#sign-in")).to_contain_text("Sign in again")
-                await expect(reader.find("#content")).to_have_class("stale")

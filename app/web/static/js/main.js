@@ -60,7 +60,7 @@ const views = {
   chart: createChartView({ ...sections, showTicks, onZoom: (zoomed) => (zoomed ? rest("zoom") : wake("zoom")) }),
   runs: createRunsView({ ...sections, showTicks }),
   schema: createSchemaView({ ...sections, refresh: () => refresher.reread(sections.schema, { fresh: true }), fixView: createFixView({ api }) }),
-  ticks: createTicksView({ api, nameOf, onFilter: showTicks, onOpen: openTick, onSignedOut: () => refresher.now({ everything: true }) }),
+  ticks: createTicksView({ api, nameOf, onFilter: showTicks, onOpen: openTick, onSignedOut: refused }),
 };
 const drawer = createDrawer({ api, nameOf, showTicks, onClose: () => writeTick(null) });
 const strips = createStrips({
@@ -196,11 +196,14 @@ async function enter() {
   return null;
 }
 
-/** A token was not accepted. One that was replaced meanwhile says nothing of the one there is. */
+/** A token was not accepted: read again with another one, if there is or can be one. Otherwise the session is over. */
 async function refused(token) {
-  if (token !== session.token || signedOut) return;
-  if (session.canRenew() && (await session.renew())) return void refresher.now();
-  end();
+  if (signedOut) return;
+  if (token === session.token) {
+    if (!session.canRenew()) return end();
+    if (!(await session.renew())) return;
+  }
+  refresher.now();
 }
 
 /** The session is over. What was read stays in sight, dimmed, while the reader signs in again. */
@@ -216,7 +219,7 @@ function end() {
 function whyEnded() {
   const end = session.expiresAt;
   if (end !== null && end * 1000 < Date.now()) return `The session ended at ${clock(new Date(end * 1000))} UTC. Sign in again to go on.`;
-  if (session.canRenew()) return "The session was ended. Sign in again to go on.";
+  if (session.isSupabases) return "The session was ended. Sign in again to go on.";
   return "The token is not accepted: it is not valid here, or no longer.";
 }
 

@@ -2,6 +2,7 @@
 
 const STORED_AS = "runner-diagnostics.session";
 const RENEW_BEFORE_SECONDS = 60;
+const RETRY_SECONDS = 10;
 
 /** Raised with a sentence for the reader. */
 export class SignInError extends Error {}
@@ -28,25 +29,35 @@ export function createSession({ supabase, storage = sessionStorage }) {
 
   function schedule() {
     clearTimeout(timer);
-    if (held?.refreshToken === undefined || held.refreshToken === null) return;
+    if (!held?.refreshToken) return;
     const inSeconds = Math.max(1, held.expiresAt - RENEW_BEFORE_SECONDS - Date.now() / 1000);
     timer = setTimeout(renew, Math.min(inSeconds, 86_400) * 1000);
   }
 
-  /** True when there is a token that has not ended, renewed if need be. One renewal at a time: each ends the last. */
+  /** True when there is a new token now. One renewal of a session at a time: each ends the refresh token of the last. */
   function renew() {
-    renewing ??= exchange("refresh_token", { refresh_token: held?.refreshToken })
-      .then(() => true)
-      .catch((error) => {
-        // Out of reach is not refused: the token may have a minute left, and the next request tries again.
-        if (error instanceof SignInError) session.onEnded();
-        else timer = setTimeout(renew, 10_000);
-        return false;
-      })
-      .finally(() => (renewing = null));
-    return renewing;
+    if (renewing?.of !== held) renewing = { of: held, done: replace(held) };
+    return renewing.done;
   }
 
+  async function replace(before) {
+    try {
+      const next = await exchange("refresh_token", { refresh_token: before.refreshToken });
+      // Whoever signed out meanwhile is not brought back, and whoever signed in instead stays.
+      if (held !== before) return false;
+      keep({ ...next, renewedAt: Date.now() });
+      return true;
+    } catch (error) {
+      if (held !== before) return false;
+      renewing = null;
+      // Out of reach is not refused: the token may have a minute left, and it is tried again.
+      if (error instanceof SignInError) session.onEnded();
+      else timer = setTimeout(renew, RETRY_SECONDS * 1000);
+      return false;
+    }
+  }
+
+  /** A session. When its token ends is told by the reader's own clock, however wrong: that is what the timer goes by. */
   async function exchange(grant, body) {
     const answer = await fetch(`${supabase.url}/auth/v1/token?grant_type=${grant}`, {
       method: "POST",
@@ -58,7 +69,8 @@ export function createSession({ supabase, storage = sessionStorage }) {
     const said = await answer.json().catch(() => ({}));
     if (answer.status >= 500 || answer.status === 429) throw new Error("out of reach");
     if (!answer.ok) throw new SignInError(String(said.error_description ?? said.msg ?? "That did not work."));
-    keep({ token: said.access_token, refreshToken: said.refresh_token ?? null, expiresAt: endOf(said.access_token) });
+    const expiresAt = said.expires_in > 0 ? Date.now() / 1000 + said.expires_in : endOf(said.access_token);
+    return { token: said.access_token, refreshToken: said.refresh_token ?? null, expiresAt, renewedAt: 0 };
   }
 
   schedule();
@@ -75,7 +87,12 @@ export function createSession({ supabase, storage = sessionStorage }) {
       const claims = claimsOf(held?.token);
       return claims === null ? null : String(claims.email ?? claims.sub ?? "") || null;
     },
-    canRenew: () => supabase !== null && Boolean(held?.refreshToken),
+    /** True for one of Supabase's, which can be renewed; not for a pasted token. */
+    get isSupabases() {
+      return Boolean(held?.refreshToken);
+    },
+    /** Not one that has just been: a service that does not accept the new token will not accept the next one either. */
+    canRenew: () => session.isSupabases && Math.abs(Date.now() - held.renewedAt) > RETRY_SECONDS * 1000,
     renew,
     /** A pasted token, as it is or with the word Bearer in front. */
     use(pasted) {
@@ -84,7 +101,7 @@ export function createSession({ supabase, storage = sessionStorage }) {
     },
     async signIn(email, password) {
       try {
-        await exchange("password", { email, password });
+        keep(await exchange("password", { email, password }));
       } catch (error) {
         if (error instanceof SignInError) throw error;
         throw new SignInError("The sign-in service did not answer. Try again in a moment, or paste a token.");

@@ -7,11 +7,12 @@ const SILENCE_MS = 45_000; // three of the service's heartbeats
 
 /**
  * Listens until `stop()`, through disconnections, resuming where it was. Delivery is at least once: the caller drops
- * what it has by id. `onState`: live, connecting, unavailable (no such path, or no right to it), ended.
+ * what it has by id. `stop()` gives the place where another one may go on, as its `after`; null where none is known.
+ * `onState`: live, connecting, unavailable (no such path, or no right to it), refused (the token is not accepted).
  */
-export function listen(api, { params, onTick, onNotice, onState, onSignedOut }) {
+export function listen(api, { params, after = null, onTick, onNotice, onState, onSignedOut }) {
   const stopped = new AbortController();
-  let lastId = null;
+  let lastId = after;
 
   async function run() {
     for (let failures = 0; !stopped.signal.aborted; failures++) {
@@ -22,7 +23,7 @@ export function listen(api, { params, onTick, onNotice, onState, onSignedOut }) 
         if (stopped.signal.aborted) return;
         if (error.kind === MISSING || error.kind === DENIED) return onState("unavailable");
         if (error.kind === SIGNED_OUT) {
-          onState("ended");
+          onState("refused");
           return onSignedOut(error.token);
         }
       }
@@ -63,7 +64,12 @@ export function listen(api, { params, onTick, onNotice, onState, onSignedOut }) 
   run().catch((error) => {
     if (!stopped.signal.aborted) throw error;
   });
-  return { stop: () => stopped.abort() };
+  return {
+    stop() {
+      stopped.abort();
+      return lastId;
+    },
+  };
 }
 
 /** Feeds text in any pieces, calls back once an event: {event, data, id}. The format of the HTML standard. */
