@@ -1,5 +1,6 @@
 """Ticks appear as they are written, the chart shows exactly those there are, and no value can break the page."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,6 +19,7 @@ HOSTILE = (
     + "\u202e'\"&amp;{{x}}${x}"
 )
 SCRIPT = "</script><script>document.title='taken'</script>"
+TIMES = "(buttons) => buttons.map((button) => button.textContent.slice(-8))"
 # Heights of each status in the column of the canvas where a bar's middle is, in the order from the top.
 COLUMN = """
 (share) => {
@@ -59,6 +61,38 @@ async def test_new_ticks_wait_until_they_are_asked_for_or_followed(browser: Brow
             async with project.connect() as connection:
                 await insert(connection, [Row(now + timedelta(seconds=1), reason="followed")])
             await expect(rows.first).to_contain_text("followed")
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["resumed", "never heard of any"])
+async def test_a_rest_leaves_no_hole_among_the_ticks(browser: Browser, project: Project, *, heard: bool) -> None:
+    """More were written meanwhile than a page holds: whatever is shown afterwards, none between two is left out."""
+    now = datetime.now(UTC)
+    written = [Row(now - timedelta(hours=2, seconds=number)) for number in range(80)]
+    await refill(project, written)
+    with serving_project(project) as service:
+        async with reading(browser, service) as reader:
+            await reader.look()
+            await expect(reader.find("#ticks-actions")).to_contain_text("Live")
+            async with project.connect() as connection:
+                if heard:
+                    written.append(Row(now - timedelta(seconds=200)))
+                    await insert(connection, written[-1:])
+                    await reader.button("Show 1 new").click()
+                await reader.page.get_by_label("Refresh").select_option("0")
+                await expect(reader.find("#ticks-actions")).to_contain_text("Resting")
+                missed = [Row(now - timedelta(seconds=number)) for number in range(130)]
+                await insert(connection, missed)
+                written += missed
+            await reader.page.get_by_label("Refresh").select_option("5")
+            await expect(reader.find("#ticks-actions")).to_contain_text("Live")
+            await reader.page.get_by_label("Follow").check()
+            newest = re.compile(f"{now:%H:%M:%S}")
+            await expect(reader.find("#ticks-body tbody button").first).to_have_accessible_name(newest)
+            await reader.button("Load older").click()
+            await expect(reader.find("#ticks-body tbody tr").nth(90)).to_be_visible()
+            shown = await reader.find("#ticks-body tbody button").evaluate_all(TIMES)
+            times = sorted((row.scheduled_at for row in written), reverse=True)
+            assert shown == [f"{time:%H:%M:%S}" for time in times[: len(shown)]]
 
 
 @pytest.mark.parametrize("width", [1280, 360])

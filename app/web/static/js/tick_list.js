@@ -3,7 +3,7 @@
 import { PAGE } from "./api.js";
 
 const MOST_KEPT = 2000;
-const MOST_WAITING = 500;
+export const MOST_WAITING = 500;
 
 /**
  * `load(filters, cursor, signal)` reads one page. One request looks at a day at most, so with a rare filter a page may be short
@@ -12,24 +12,31 @@ const MOST_WAITING = 500;
 export function createTickList({ load, onChange }) {
   let filters = [];
   let abort = new AbortController();
-  const list = {
-    rows: [],
-    waiting: [], // new, not shown yet: rows that move while somebody reads are misread
-    cursor: null,
-    scannedTo: null,
-    busy: false,
-    known: false, // at least one page was read
-    error: null,
-    hint: null,
-  };
   const seen = new Set();
+  const list = { rows: [] };
+  forget();
 
-  function start(nextFilters) {
+  /** Everything but the rows. */
+  function forget() {
     abort.abort();
     abort = new AbortController();
-    filters = nextFilters;
     seen.clear();
-    Object.assign(list, { rows: [], waiting: [], cursor: null, scannedTo: null, busy: false, known: false, error: null, hint: null });
+    Object.assign(list, {
+      waiting: [], // new, not shown yet: rows that move while somebody reads are misread
+      cursor: null,
+      scannedTo: null,
+      busy: false,
+      known: false, // at least one page was read
+      outdated: false, // asked to renew while it was busy
+      error: null,
+      hint: null,
+    });
+  }
+
+  /** Begins anew. The rows stay until others are known: a page that shrinks for a moment moves under the pointer. */
+  function start(nextFilters) {
+    filters = nextFilters;
+    forget();
     return read({ first: true });
   }
 
@@ -38,11 +45,12 @@ export function createTickList({ load, onChange }) {
     const { signal } = abort;
     Object.assign(list, { busy: true, error: null });
     onChange(list);
-    const wanted = list.rows.length + PAGE;
+    const wanted = (first ? 0 : list.rows.length) + PAGE;
     try {
       for (let more = true; more && !signal.aborted; ) {
         const { body } = await load(filters, list.cursor, signal);
         if (signal.aborted) return;
+        if (!list.known) list.rows = [];
         list.rows.push(...fresh(body.tickRuns));
         Object.assign(list, { cursor: body.nextCursor, scannedTo: body.scannedTo, known: true, hint: body.hint ?? null });
         more = list.cursor !== null && list.rows.length < wanted && list.rows.length < MOST_KEPT;
@@ -54,12 +62,37 @@ export function createTickList({ load, onChange }) {
       if (signal.aborted) return;
       if (error.kind === undefined) throw error;
       list.error = error;
+      if (!list.known) list.rows = [];
     } finally {
       if (!signal.aborted) {
         list.busy = false;
         onChange(list);
+        if (list.outdated) renew();
       }
     }
+  }
+
+  /**
+   * Reads the first page again for what is new, where no stream tells. One that holds nothing that was seen before may
+   * have left out what lies between: then the list begins anew.
+   */
+  async function renew() {
+    list.outdated = list.busy;
+    if (list.busy) return;
+    if (!list.known) return start(filters);
+    const { signal } = abort;
+    try {
+      const { body } = await load(filters, null, signal);
+      if (signal.aborted) return;
+      if (body.tickRuns.length > 0 && !body.tickRuns.some((row) => seen.has(row.id))) return start(filters);
+      list.error = null;
+      body.tickRuns.forEach((row) => add(row, { quiet: true }));
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error.kind === undefined) throw error;
+      list.error = error;
+    }
+    onChange(list);
   }
 
   function fresh(rows) {
@@ -70,6 +103,10 @@ export function createTickList({ load, onChange }) {
     list,
     start,
     older: () => read(),
+    clear() {
+      forget();
+      list.rows = [];
+    },
     /** Ends a search that goes on; what it found stays. */
     stop() {
       abort.abort();
@@ -77,37 +114,22 @@ export function createTickList({ load, onChange }) {
       list.busy = false;
       onChange(list);
     },
-    /** Reads the first page again for what is new, where no stream tells. */
-    async renew() {
-      if (list.busy || !list.known) return list.known ? undefined : start(filters);
-      const { signal } = abort;
-      try {
-        const { body } = await load(filters, null, signal);
-        if (signal.aborted) return;
-        list.error = null;
-        body.tickRuns.forEach((row) => add(row, { quiet: true }));
-      } catch (error) {
-        if (signal.aborted) return;
-        if (error.kind === undefined) throw error;
-        list.error = error;
-      }
-      onChange(list);
-    },
+    renew,
     add,
-    /** Shows what waits, newest first. */
+    /** Shows what waits, newest first. Where it is more than is kept, the list begins anew: none is left out in between. */
     takeWaiting() {
-      list.rows = [...list.waiting, ...list.rows].sort(newestFirst).slice(0, MOST_KEPT);
+      if (list.waiting.length === MOST_WAITING || list.waiting.length + list.rows.length > MOST_KEPT) return start(filters);
+      list.rows = [...list.waiting, ...list.rows].sort(newestFirst);
       list.waiting = [];
       onChange(list);
     },
   };
 
   function add(row, { quiet = false } = {}) {
-    if (!list.known || seen.has(row.id)) return;
+    // A reader who is away for hours finds the newest, not everything.
+    if (!list.known || seen.has(row.id) || list.waiting.length === MOST_WAITING) return;
     seen.add(row.id);
     list.waiting.push(row);
-    // A reader who is away for hours finds the newest, not everything.
-    if (list.waiting.length > MOST_WAITING) seen.delete(list.waiting.shift().id);
     if (!quiet) onChange(list);
   }
 }

@@ -6,10 +6,12 @@ import { createFilters } from "./filters.js";
 import { count, latency, moment, shortId, toDate } from "./format.js";
 import { calm, failed, waiting } from "./section_view.js";
 import { listen } from "./stream.js";
-import { createTickList } from "./tick_list.js";
+import { MOST_WAITING, createTickList } from "./tick_list.js";
 import { setChip } from "./words.js";
 
 const HEADS = ["Scheduled, UTC", "Strategy", "Status", "Signal", "Reason", "Latency"];
+
+const UNTOLD = ["connecting", "unavailable"]; // states of the stream in which it tells of no ticks
 
 /** `onFilter(filters)` when the reader changes them, `onOpen(tick)` for one tick, `nameOf(id)` for a strategy's label. */
 export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) {
@@ -34,6 +36,7 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
   let filters = [];
   let stream = null;
   let streamState = "connecting";
+  let lastId = null; // of the stream with these filters: after a rest, it goes on there
   let wanted = null;
   const ticks = createTickList({
     load: (filters, cursor, signal) => {
@@ -55,29 +58,39 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
     filters = nextFilters;
     filtersView.draw(filters);
     ticks.start(filters);
+    disconnect();
+    lastId = null;
     connect();
   }
 
-  function connect() {
-    stream?.stop();
+  function disconnect() {
+    lastId = stream?.stop() ?? lastId;
     stream = null;
+  }
+
+  function connect() {
+    disconnect();
     // Ticks of a past that has ended do not get more.
     if (filters.some(([name]) => name === "until")) return setLive("ended");
     stream = listen(api, {
       params: filters,
+      after: lastId,
       onTick: ticks.add,
       onNotice: notice,
-      onState: setLive,
+      onState(state) {
+        setLive(state);
+        // What was written after the page was read and before the stream began, neither has told.
+        if (state === "live") ticks.renew();
+      },
       onSignedOut,
     });
   }
 
-  /** After a gap, or when the service dropped us, what is missing is read from the first page. */
+  /** After a gap, or when the service dropped us, what is missing is read. One that expired is refused when it comes back. */
   function notice(kind) {
     if (kind === "gap" || kind === "dropped" || kind === "failed") ticks.renew();
     if (kind === "stalled") setLive("stalled");
     if (kind === "recovered") setLive("live");
-    if (kind === "expired") onSignedOut(null);
   }
 
   function setLive(state) {
@@ -88,8 +101,7 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
   }
 
   function rest() {
-    stream?.stop();
-    stream = null;
+    disconnect();
     if (streamState !== "ended") setLive("rest");
   }
 
@@ -101,9 +113,11 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
     if (message.parentNode !== body) body.replaceChildren(...filtersView.nodes, message, table, foot, older, stop);
     keyed(rows, list.rows, (tick) => tick.id, create, update);
     table.hidden = list.rows.length === 0;
-    table.classList.toggle("stale", list.error !== null);
+    table.classList.toggle("stale", list.error !== null || !list.known);
+    table.setAttribute("aria-busy", String(!list.known));
     isNew.hidden = list.waiting.length === 0 || follow.checked;
-    setText(isNew, `Show ${count(list.waiting.length)} new`);
+    const orMore = list.waiting.length === MOST_WAITING ? " or more" : "";
+    setText(isNew, `Show ${count(list.waiting.length)}${orMore} new`);
     setText(byId("ticks-count"), list.rows.length > 0 ? count(list.rows.length) : "");
     older.hidden = list.busy || list.cursor === null;
     stop.hidden = !list.busy || !list.known;
@@ -159,17 +173,16 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
     start,
     draw,
     rest,
-    /** Goes on after a rest: the stream resumes, and what came in between is read. */
-    wake() {
-      ticks.renew();
-      connect();
-    },
+    /** Goes on after a rest: the stream resumes where it was, and what it does not tell of is read. */
+    wake: connect,
     /** With every refresh: where no stream tells of new ticks, or a page failed, they are read. */
     refresh() {
-      if (streamState === "unavailable" || ticks.list.error !== null) ticks.renew();
+      if (streamState === "refused") connect();
+      if (UNTOLD.includes(streamState) || ticks.list.error !== null) ticks.renew();
     },
     clear() {
       rest();
+      ticks.clear();
       rows.replaceChildren();
       body.replaceChildren();
       isNew.hidden = true;
