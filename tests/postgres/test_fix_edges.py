@@ -8,6 +8,7 @@ from app.demo.scripts import script
 from app.diagnostics import SchemaReport
 from tests.databases import Project, failures, outcome
 from tests.mutations import POLICY
+from tests.proof import prove
 
 TICKS = "strategy_tick_runs"
 OWN = "(select auth.uid()) = user_id"
@@ -328,3 +329,16 @@ async def test_what_is_proposed_against_promotion_leaves_no_id_to_be_changed(pro
     assert decision.proposal is not None
     await project.execute(decision.proposal)
     assert outcome(await project.check(), key) is Outcome.PASS
+
+
+async def test_row_security_that_would_shut_out_owners_says_so(project: Project) -> None:
+    """They read everything while it is off, and a restrictive policy, which no other can outweigh, waits for it."""
+    await project.execute(
+        "alter table strategy_tick_runs disable row level security;"
+        "create policy r on strategy_tick_runs as restrictive for select to authenticated using (false)"
+    )
+    before, after = await prove(project)
+    assert "strategy_tick_runs.access.owner" in before.fix.leaves
+    [enabling] = [one for one in before.fix.parts[0].statements if "strategy_tick_runs.row_security" in one.mends]
+    assert any("Shuts out owners" in hazard.message for hazard in enabling.hazards)
+    assert "strategy_tick_runs.access.owner" in failures(after)

@@ -25,13 +25,25 @@ WIDENS = Hazard(HazardKind.CHANGES_ACCESS, "Shows callers of the platform's API 
 NARROWS = Hazard(
     HazardKind.CHANGES_ACCESS, "From then on whoever does not bypass row security sees only what a policy shows."
 )
+SHUTS_OUT = Hazard(
+    HazardKind.CHANGES_ACCESS, "Shuts out owners or admins, until what is left to a person about them is settled."
+)
 NO_FUNCTIONS = "There is no auth.uid() or auth.jwt() by which a policy could tell who is asking."
 OTHERS, VISITORS = (Caller.OTHER, Caller.INVENTED), (Caller.ANONYMOUS,)
 KEPT_OUT = {"other": OTHERS, "anonymous": VISITORS}
+LET_IN = ("access.owner", "access.admin")
 
 
 def policies(subject: Subject) -> Iterator[Step]:
     """Policies before row security, so that nobody is shut out in between."""
+    steps = tuple(_deciding(subject))
+    yield from steps
+    if subject.failed("row_security"):
+        left = {key for step in steps if isinstance(step, Decision) for key in step.leaves}
+        yield _enabling(subject, shuts_out=not left.isdisjoint(map(subject.key, LET_IN)))
+
+
+def _deciding(subject: Subject) -> Iterator[Step]:
     policy, enables = subject.table.select_policy, subject.failed("row_security")
     about_access = subject.situation.open(*map(subject.key, ABOUT_ACCESS))
     untried = _why_untried(subject, policy) if policy is not None else None
@@ -43,8 +55,6 @@ def policies(subject: Subject) -> Iterator[Step]:
             failed = subject.failed(f"access.{who}")
             if (failed or enables) and not (enables and _are_kept_out(subject, callers)):
                 yield _leak(subject, who, callers)
-    if enables:
-        yield _enabling(subject)
 
 
 def _why_untried(subject: Subject, policy: SelectPolicy) -> str | None:
@@ -211,14 +221,15 @@ def _leak(subject: Subject, who: str, callers: Sequence[Caller]) -> Decision:
     return Decision((subject.key(f"access.{who}"),), why, "\n".join(proposals) or None)
 
 
-def _enabling(subject: Subject) -> Step:
+def _enabling(subject: Subject, *, shuts_out: bool) -> Step:
     command = f"alter table {subject.target.name} enable row level security;"
     obstacle = shuts_out_the_runner(subject.situation)
     if obstacle is not None:
         return Decision((subject.key("row_security"),), obstacle, command)
+    hazards = (SHORT_LOCK, NARROWS, SHUTS_OUT) if shuts_out else (SHORT_LOCK, NARROWS)
     hidden = [f"access.{who}" for who, callers in KEPT_OUT.items() if _are_kept_out(subject, callers)]
     mends = (subject.key("row_security"), *subject.situation.open(*map(subject.key, hidden)))
-    return Statement(1, mends, f"Enable row security on {subject.name}.", block(command), (SHORT_LOCK, NARROWS))
+    return Statement(1, mends, f"Enable row security on {subject.name}.", block(command), hazards)
 
 
 def _are_kept_out(subject: Subject, callers: Sequence[Caller]) -> bool:
