@@ -19,7 +19,7 @@ demo: setup
 	@exec $(BIN)/runner-diagnostics demo $(ARGS)
 
 test: setup
-	$(BIN)/pytest --numprocesses 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest --numprocesses 3 --dist worksteal $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

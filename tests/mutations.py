@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.contract.check import Outcome, Severity
 from app.contract.load import load_contract
 from app.contract.model import Column, Contract, Table
+from app.diagnostics import SchemaReport
+from tests.databases import failures, with_outcome
 
 CONTRACT = load_contract()
 
@@ -22,6 +25,18 @@ class Mutation:
     @property
     def expected(self) -> frozenset[str]:
         return self.also | {self.breaks}
+
+    def assert_found(self, report: SchemaReport) -> None:
+        """What is broken fails, and nothing else is wrong."""
+        found = failures(report)
+        assert found.keys() == self.expected
+        assert all(check.message and check.expected for check in found.values())
+        wrong = any(check.severity is Severity.ERROR for check in found.values())
+        assert report.conformant is (not wrong)
+        # Without SELECT on a table nothing can be tried on its columns.
+        unknown = {f"role.privileges.{check.table}" for check in with_outcome(report, Outcome.UNKNOWN).values()}
+        assert unknown <= {self.breaks}
+        assert all(check.because in self.expected for check in with_outcome(report, Outcome.SKIPPED).values())
 
     def __str__(self) -> str:
         return self.breaks

@@ -64,6 +64,7 @@ FEATURED = {
 async def test_a_broken_fact_is_mended_or_left_as_said(project: Project, mutation: Mutation) -> None:
     await project.execute(mutation.sql)
     before, _ = await prove(project)
+    mutation.assert_found(before)
     assert mutation.breaks in (before.fix.leaves if mutation.breaks in FOR_A_PERSON else before.fix.mends)
     assert await unargued(before) == []
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.contract.check import Outcome, Severity
+from app.contract.check import Outcome
 from app.demo.server import EmbeddedPostgres
 from tests.databases import NEWEST, VERSIONS, Project, failures, new_project, outcome, with_outcome
 from tests.mutations import Mutation, all_mutations
@@ -29,22 +29,12 @@ async def test_every_check_on_a_table_has_a_mutation_that_breaks_it(project: Pro
     assert {mutation.breaks for mutation in MUTATIONS} == keys
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+# On the newest version tests/postgres/test_fix.py asks the same of each, before it mends it.
+@pytest.mark.parametrize("version", VERSIONS[1:])
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
 async def test_a_broken_fact_fails_its_check_and_no_other(project: Project, mutation: Mutation) -> None:
     await project.execute(mutation.sql)
-    report = await project.check()
-    found = failures(report)
-    assert found.keys() == mutation.expected
-    assert all(check.message and check.expected for check in found.values())
-    wrong = any(check.severity is Severity.ERROR for check in found.values())
-    assert report.conformant is (not wrong)
-    # Without SELECT on a table nothing can be tried on its columns.
-    assert {f"role.privileges.{check.table}" for check in with_outcome(report, Outcome.UNKNOWN).values()} <= {
-        mutation.breaks
-    }
-    for check in with_outcome(report, Outcome.SKIPPED).values():
-        assert check.because in mutation.expected
+    mutation.assert_found(await project.check())
 
 
 def _compatible(chosen: list[Mutation]) -> list[Mutation]:
