@@ -182,6 +182,7 @@ async def test_the_keyboard_reads_the_chart_lists_a_bars_ticks_and_opens_one(bro
         await expect(reader.find("#ticks-title")).to_be_focused()
         assert "since=" in reader.page.url
         assert "until=" in reader.page.url
+        await expect(reader.find("#ticks-body table")).to_have_attribute("aria-busy", "false")
         first = reader.find("#ticks-body tbody tr button").first
         await first.focus()
         await reader.page.keyboard.press("Enter")
