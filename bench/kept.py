@@ -1,4 +1,4 @@
-"""Databases of no, ten thousand and ten million ticks, with production's indexes, built once and kept.
+"""Databases from none to ten million ticks, with production's indexes, built once and kept.
 
 The ticks lead up to a moment, `as_of`, and 2.9 of the ten million lie in the 24 hours before it. What depends on time
 needs that moment to be now, which `bring_up_to_date` makes of it by moving all ticks at once. The other ways are worse:
@@ -30,9 +30,30 @@ from app.errors import ConfigurationError
 from app.postgres.pool import Connection
 from app.settings import Settings, load_settings
 
-# By the name of the database; a cycle is a thousand ticks.
-CYCLES = {"no_ticks": 0, "ten_thousand_ticks": 10, "ten_million_ticks": 10_000}
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Each cycle is a tick of every strategy."""
+
+    strategies: int
+    cycles: int
+
+    @property
+    def ticks(self) -> int:
+        return self.strategies * self.cycles
+
+
 LARGEST = "ten_million_ticks"
+# By the name of the database.
+SIZES = {
+    "no_ticks": Size(1000, 0),
+    "ten_thousand_ticks": Size(1000, 10),
+    "hundred_thousand_ticks": Size(1000, 100),
+    "million_ticks": Size(1000, 1000),
+    LARGEST: Size(1000, 10_000),
+    "hundred_strategies": Size(100, 10_000),
+    "ten_thousand_strategies": Size(10_000, 100),
+}
 SECRET = "nobody-signs-in-here-but-settings-want-one"
 PEOPLE = ("1_roles.sql", "2_supabase.sql", "3_platform.sql", "4_people.sql")
 BUILDING = ("strategies.sql", "ticks.sql")
@@ -52,24 +73,24 @@ class KeptTicks:
         url = self.cluster.url(LOGIN, database)
         return load_settings(env_file=None, database_url=url, supabase_jwt_secret=SECRET)
 
-    async def as_of(self) -> datetime:
+    async def as_of(self, database: str = LARGEST) -> datetime:
         """The moment that the ticks lead up to."""
-        connection = await asyncpg.connect(self.cluster.url(OWNER, LARGEST))
+        connection = await asyncpg.connect(self.cluster.url(OWNER, database))
         try:
             found: datetime = await connection.fetchval(_text("newest.sql"))
             return found
         finally:
             await connection.close()
 
-    async def bring_up_to_date(self) -> None:
-        """Move the ten million ticks so that they lead up to now, if they do not: about half a minute.
+    async def bring_up_to_date(self, database: str = LARGEST) -> None:
+        """Move the ticks of a database so that they lead up to now, if they do not: half a minute for ten million.
 
         By whole half minutes, so that each keeps its place before its boundary.
         """
-        age = datetime.now(UTC) - await self.as_of()
+        age = datetime.now(UTC) - await self.as_of(database)
         if age < UP_TO_DATE:
             return
-        connection = await asyncpg.connect(self.cluster.url(OWNER, LARGEST))
+        connection = await asyncpg.connect(self.cluster.url(OWNER, database))
         try:
             shift = f"{int(age.total_seconds()) // 30 * 30} seconds"
             await connection.execute("select pg_catalog.set_config('bench.shift', $1, false)", shift)
@@ -135,17 +156,20 @@ async def _fill(cluster: EmbeddedPostgres) -> None:
     await create_roles(cluster)
     connection: Connection = await asyncpg.connect(cluster.url())
     try:
-        for database in CYCLES:
+        for database in SIZES:
             await connection.execute(f"create database {database} owner {OWNER}")
     finally:
         await connection.close()
     as_of = datetime.now(UTC)
-    for database, cycles in CYCLES.items():
+    for database, size in SIZES.items():
         await create_project(cluster, database=database)
         connection = await asyncpg.connect(cluster.url(database=database))
         try:
+            await connection.execute(
+                "select pg_catalog.set_config('bench.strategies', $1, false)", str(size.strategies)
+            )
             await connection.execute(_text("strategies.sql"))
-            await _fill_ticks(connection, as_of, cycles)
+            await _fill_ticks(connection, as_of, size.cycles)
             await connection.execute("vacuum analyze")
         finally:
             await connection.close()

@@ -1,4 +1,4 @@
--- Cycles of a thousand ticks, one each half minute, back from a moment. Their ids look random and are always the same.
+-- Cycles of a tick of each strategy, one each half minute, back from a moment. Their ids look random and are always the same.
 -- $1 the moment, $2 how many cycles.
 insert into public.strategy_tick_runs (
   id, strategy_run_id, user_id, scheduled_at, started_at, finished_at, status, reason, signal, latency_ms
@@ -35,7 +35,7 @@ cross join lateral (
   select pg_catalog.abs(pg_catalog.hashint8(cycle.number * 1000 + run.number)) as number
 ) as chance
 cross join lateral (
-  select cycle.scheduled_at + interval '1 millisecond' * (run.number * 4 + chance.number % 97) as ended_at
+  select cycle.scheduled_at + interval '1 millisecond' * (run.number % 1000 * 4 + chance.number % 97) as ended_at
 ) as tick
 cross join lateral (
   select

@@ -16,7 +16,7 @@ from app.demo.database import OWNER
 from app.demo.server import HOST, EmbeddedPostgres
 from app.errors import ConfigurationError
 from bench import kept
-from bench.kept import LARGEST, KeptTicks, kept_ticks
+from bench.kept import LARGEST, KeptTicks, Size, kept_ticks
 
 CYCLES = 40
 INDEXES = "select indexdef from pg_indexes where tablename = 'strategy_tick_runs' order by indexname"
@@ -25,7 +25,7 @@ INDEXES = "select indexdef from pg_indexes where tablename = 'strategy_tick_runs
 @pytest.fixture
 def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Not below pytest's own folder, which only root may enter, while Postgres runs as another user."""
-    monkeypatch.setattr(kept, "CYCLES", {"no_ticks": 0, LARGEST: CYCLES})
+    monkeypatch.setattr(kept, "SIZES", {"no_ticks": Size(1000, 0), LARGEST: Size(1000, CYCLES)})
     folder = Path(tempfile.mkdtemp(prefix="runner-bench-"))
     folder.chmod(0o755)
     yield folder
