@@ -8,15 +8,10 @@ import argparse
 import asyncio
 import os
 import platform
-import secrets
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import asyncpg
 import uvloop
@@ -24,14 +19,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from app.demo.activity import floor_to_minute
-from app.demo.database import API_LOGIN, LOGIN, create_project, create_roles
 from app.demo.run import admin_token as token_by_profile
 from app.demo.server import HOST, EmbeddedPostgres
-from app.demo.ticker import Ticker
-from app.settings import Settings, load_settings
+from app.settings import Settings
 from bench.mix import SHARES, Listener, Mix, Selection
-from bench.stage import Service, admin_token, run_serve
+from bench.production import keep_ticking, production_stage
+from bench.stage import Service, admin_token
 from bench.tallies import Memory, Rows, Tallies, percentile
 
 EVERYTHING = Selection(datetime.min.replace(tzinfo=UTC), ())
@@ -73,7 +66,7 @@ def main() -> None:
 
 
 def run_callers(seconds: float, callers: int, think: float) -> Run:
-    with _stage() as (cluster, settings, service):
+    with production_stage() as (cluster, settings, service):
         return uvloop.run(_run(cluster, settings, service, _Wanted(seconds, callers, think)))
 
 
@@ -83,28 +76,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--callers", type=int, default=200, help="at once; each has a connection of its own")
     parser.add_argument("--think", type=float, default=5.0, help="mean seconds between an answer and the next request")
     return parser.parse_args()
-
-
-@contextmanager
-def _stage() -> Iterator[tuple[EmbeddedPostgres, Settings, Service]]:
-    """The demo's day of activity, and `serve` with the settings that production must have and no other."""
-    with tempfile.TemporaryDirectory() as empty, EmbeddedPostgres() as cluster:
-        uvloop.run(_fill(cluster))
-        environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "DATABASE_URL": cluster.url(LOGIN),
-            "SUPABASE_JWT_SECRET": secrets.token_urlsafe(48),
-            "PROBE_TOKEN": secrets.token_urlsafe(48),
-        }
-        given = {name.lower(): value for name, value in environment.items() if name != "PATH"}
-        settings = load_settings(env_file=None, **given)
-        with run_serve(Path(empty), environment) as service:
-            yield cluster, settings, service
-
-
-async def _fill(cluster: EmbeddedPostgres) -> None:
-    await create_roles(cluster)
-    await create_project(cluster, active_until=datetime.now(UTC))
 
 
 async def _run(cluster: EmbeddedPostgres, settings: Settings, service: Service, wanted: _Wanted) -> Run:
@@ -125,7 +96,7 @@ async def _run(cluster: EmbeddedPostgres, settings: Settings, service: Service, 
         async with asyncio.timeout(LONGEST_PROBE_SECONDS * 10):
             await asyncio.gather(*(listener.listening.wait() for listener in listeners))
         before = await mix.ids(EVERYTHING)
-        beside = [asyncio.create_task(work) for work in (_tick(cluster), memory.watch())]
+        beside = [asyncio.create_task(work) for work in (keep_ticking(cluster), memory.watch())]
         began, cpu_began = time.perf_counter(), time.process_time()
         mix.ends_at = asyncio.get_running_loop().time() + wanted.seconds
         await asyncio.gather(*(mix.caller(kind) for kind, number in kinds.items() for _ in range(number)))
@@ -141,14 +112,6 @@ async def _run(cluster: EmbeddedPostgres, settings: Settings, service: Service, 
 def _kinds(callers: int) -> dict[str, int]:
     """At least one of each."""
     return {kind: max(1, round(share * callers / 100)) for kind, share in SHARES.items()}
-
-
-async def _tick(cluster: EmbeddedPostgres) -> None:
-    """The demo's runner, over and over: its rows of one `scheduled_at` come one after another, as the real one's do."""
-    ticker = Ticker(cluster.url(API_LOGIN), since=datetime.now(UTC))
-    while True:
-        await ticker.cycle(floor_to_minute(datetime.now(UTC)))
-        await asyncio.sleep(1)
 
 
 async def _end(*tasks: "asyncio.Task[None]") -> None:

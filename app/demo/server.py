@@ -39,7 +39,7 @@ class EmbeddedPostgres:
     """A cluster in a temporary directory: 16 or 18 from the wheel, or any other version by its `binaries`.
 
     A context manager; leaving it stops the server and removes the directory. With `kept` it is that directory, which
-    stays, and is started again where it already holds a cluster. Otherwise it is a new one, in `parent` where given.
+    stays, and is started again where it already holds a cluster. Otherwise it is a new one.
     """
 
     def __init__(
@@ -49,14 +49,13 @@ class EmbeddedPostgres:
         binaries: Path | None = None,
         port: int | None = None,
         kept: Path | None = None,
-        parent: Path | None = None,
     ) -> None:
         self.port = port or free_port()
         self.password = secrets.token_urlsafe(18)
         self._system_user = _system_user()
         self._binaries = binaries or wheel_binaries(version)
         self._kept = kept is not None
-        self._directory = kept or Path(tempfile.mkdtemp(prefix="runner-diagnostics-", dir=parent))
+        self._directory = kept or Path(tempfile.mkdtemp(prefix="runner-diagnostics-"))
         self._data = self._directory / "data"
 
     def __enter__(self) -> Self:
@@ -83,11 +82,12 @@ class EmbeddedPostgres:
         """Start the server and wait until it accepts connections. Raises ConfigurationError with the server's log."""
         options = [f"-c {name}={value}" for name, value in SETTINGS.items()]
         options += [f"-h {HOST}", f"-p {self.port}", f"-k {self._directory}"]
-        log = str(self._directory / "log")
         try:
-            self._run("pg_ctl", "start", "-w", "-s", "-D", str(self._data), "-l", log, "-o", " ".join(options))
+            self._run(
+                "pg_ctl", "start", "-w", "-s", "-D", str(self._data), "-l", str(self.log), "-o", " ".join(options)
+            )
         except ConfigurationError as error:
-            lines = Path(log).read_text(errors="replace").splitlines() if Path(log).exists() else []
+            lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
             raise ConfigurationError("\n".join([str(error), *lines[-5:]])) from error
 
     def stop(self) -> None:
@@ -97,6 +97,11 @@ class EmbeddedPostgres:
 
     def url(self, user: str = SUPERUSER, database: str = "postgres", password: str | None = None) -> str:
         return f"postgresql://{user}:{password or self.password}@{HOST}:{self.port}/{database}"
+
+    @property
+    def log(self) -> Path:
+        """The server's log."""
+        return self._directory / "log"
 
     def program(self, name: str) -> Path:
         """One of the programs that belong to this server, such as psql."""
