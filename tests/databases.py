@@ -3,12 +3,11 @@
 import asyncio
 import itertools
 import os
-import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import pytest
@@ -27,13 +26,21 @@ SECRET = "a-secret-only-for-tests-of-48-bytes-0123456789ab"
 NEWEST = 18
 VERSIONS = (18, 16, 15)
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
-MEMORY = Path("/dev/shm")
-MEMORY_NEEDED = 4 * 2**30
 TEMPLATES = {"documented": NO_DRIFT, "two_migrations": DRIFTS["two-migrations"]}
 
+Case = TypeVar("Case")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 numbers = itertools.count(1)
+
+
+def in_turn(cases: Iterable[Case]) -> list[tuple[int, Case]]:
+    """Each case on the newest version, and on one of the older ones in turn: what differs there shows in some."""
+    return [
+        (version, case)
+        for older, case in zip(itertools.cycle(VERSIONS[1:]), cases, strict=False)
+        for version in (NEWEST, older)
+    ]
 
 
 @dataclass(frozen=True)
@@ -108,14 +115,9 @@ def running_cluster(version: int) -> Iterator[EmbeddedPostgres]:
                 pytest.fail(reason)
             pytest.skip(reason)  # Only outside CI: .ci/run installs it.
         binaries = DEBIAN_BINARIES
-    with EmbeddedPostgres(version, binaries=binaries, parent=_in_memory()) as cluster:
+    with EmbeddedPostgres(version, binaries=binaries) as cluster:
         asyncio.run(_fill(cluster))
         yield cluster
-
-
-def _in_memory() -> Path | None:
-    """A file system in memory, where it has room: a template is copied there in a tenth of the time."""
-    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED else None
 
 
 async def _fill(cluster: EmbeddedPostgres) -> None:

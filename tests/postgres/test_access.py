@@ -10,7 +10,7 @@ from app.contract.check import Outcome, Severity
 from app.demo.database import LOGIN
 from app.diagnostics import Diagnostics, SchemaReport
 from app.postgres.pool import Database
-from tests.databases import VERSIONS, Project, outcome
+from tests.databases import Project, in_turn, outcome
 from tests.mutations import CONTRACT, POLICY
 
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
@@ -195,8 +195,7 @@ def expected(letters: str) -> dict[str, Outcome]:
     return dict(zip(("owner", "other", "admin", "anonymous"), (LETTERS[letter] for letter in letters), strict=True))
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(("version", "name"), in_turn(SCENARIOS))
 async def test_on_rows_callers_see_what_they_see(project: Project, name: str) -> None:
     sql, letters = SCENARIOS[name]
     await project.execute(sql)

@@ -1,7 +1,6 @@
 """Every fact of the contract, broken one at a time in a real database."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.contract.check import Outcome
 from app.demo.server import EmbeddedPostgres
-from tests.databases import NEWEST, VERSIONS, Project, failures, new_project, outcome, with_outcome
+from tests.databases import NEWEST, VERSIONS, Project, failures, in_turn, new_project, outcome, with_outcome
 from tests.mutations import Mutation, all_mutations
 
 MUTATIONS = all_mutations()
@@ -30,8 +29,7 @@ async def test_every_check_on_a_table_has_a_mutation_that_breaks_it(project: Pro
 
 
 # On the newest version tests/postgres/test_fix.py asks the same of each, before it mends it.
-@pytest.mark.parametrize("version", VERSIONS[1:])
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
+@pytest.mark.parametrize(("version", "mutation"), [one for one in in_turn(MUTATIONS) if one[0] != NEWEST], ids=str)
 async def test_a_broken_fact_fails_its_check_and_no_other(project: Project, mutation: Mutation) -> None:
     await project.execute(mutation.sql)
     mutation.assert_found(await project.check())
@@ -49,14 +47,12 @@ SIMPLE = [m for m in MUTATIONS if not m.also or m.breaks.endswith((".table", ".p
 
 @given(st.lists(st.sampled_from(SIMPLE), min_size=2, max_size=6))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_broken_facts_are_all_found_together(
-    clusters: Callable[[int], EmbeddedPostgres], chosen: list[Mutation]
-) -> None:
+def test_broken_facts_are_all_found_together(cluster: EmbeddedPostgres, chosen: list[Mutation]) -> None:
     """Whatever is broken at once, each is failed or stands behind one that is, and nothing else is claimed."""
     mutations = _compatible(chosen)
 
     async def run() -> None:
-        async with new_project(clusters(NEWEST)) as project:
+        async with new_project(cluster) as project:
             for mutation in mutations:
                 await project.execute(mutation.sql)
             report = await project.check()

@@ -3,7 +3,7 @@
 import pytest
 
 from app.contract.check import Severity
-from tests.databases import VERSIONS, Project, failures
+from tests.databases import VERSIONS, Project, failures, in_turn
 
 # Each looks documented at first sight; the keys are all that may fail, with what the message must say.
 UNLIKE = {
@@ -131,8 +131,7 @@ UNLIKE = {
 }
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", UNLIKE)
+@pytest.mark.parametrize(("version", "name"), in_turn(UNLIKE))
 async def test_what_only_looks_documented_is_found(project: Project, name: str) -> None:
     sql, expected = UNLIKE[name]
     await project.execute(sql)

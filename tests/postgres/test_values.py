@@ -3,7 +3,7 @@
 import pytest
 
 from app.contract.check import Check, Outcome, Severity
-from tests.databases import VERSIONS, Project
+from tests.databases import VERSIONS, Project, in_turn
 
 KEY = "strategy_tick_runs.column.signal.values"
 DROP = "alter table strategy_tick_runs drop constraint if exists strategy_tick_runs_signal_check;"
@@ -104,23 +104,20 @@ async def judged(project: Project, sql: str) -> Check:
     return next(check for check in report.checks if check.key == KEY)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", PASSING)
+@pytest.mark.parametrize(("version", "name"), in_turn(PASSING))
 async def test_any_way_to_write_the_rule_passes(project: Project, name: str) -> None:
     check = await judged(project, PASSING[name])
     assert (check.outcome, check.message) == (Outcome.PASS, check.message)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", REFUSING)
+@pytest.mark.parametrize(("version", "name"), in_turn(REFUSING))
 async def test_a_documented_value_that_is_refused_is_an_error_that_names_it(project: Project, name: str) -> None:
     sql, refused = REFUSING[name]
     check = await judged(project, sql)
     assert (check.outcome, check.severity, check.actual) == (Outcome.FAIL, Severity.ERROR, f"refuses {refused}")
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", ACCEPTING)
+@pytest.mark.parametrize(("version", "name"), in_turn(ACCEPTING))
 async def test_other_values_that_are_accepted_are_a_warning_that_names_them(project: Project, name: str) -> None:
     sql, accepted = ACCEPTING[name]
     check = await judged(project, sql)
