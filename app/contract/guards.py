@@ -8,6 +8,21 @@ STOPS = re.compile(r"\b(raise|assert|execute|call)\b|\bperform\s+(?!(pg_catalog\
 # Before the row is written, a trigger can also leave it out, or put another in its place.
 REPLACES = re.compile(r"\breturn\s+(?!new\s*;)|\bnew\s*:?=|\binto\s+(strict\s+)?new\b(?!\s*\.)", re.IGNORECASE)
 
+# What stands before a parenthesis and is no call, or is one of a function that takes whatever it is given.
+CALLS = re.compile(r"(\binto\s+)?([\w.\"]+)\s*\(", re.IGNORECASE)
+# fmt: off
+WORDS = frozenset((
+    "all", "and", "any", "as", "by", "case", "distinct", "else", "elsif", "exists", "filter", "from", "if", "in", "not",
+    "on", "or", "over", "perform", "return", "select", "then", "using", "values", "when", "where",
+))
+HARMLESS = frozenset((
+    "array_agg", "auth.jwt", "auth.role", "auth.uid", "clock_timestamp", "coalesce", "concat", "count",
+    "current_setting", "format", "gen_random_uuid", "greatest", "json_build_object", "jsonb_build_object", "least",
+    "lower", "max", "md5", "min", "now", "nullif", "pg_notify", "row_to_json", "statement_timestamp", "sum", "to_char",
+    "to_json", "to_jsonb", "transaction_timestamp", "trim", "upper",
+))
+# fmt: on
+
 
 def may_guard(source: str, *, language: str, column: str, before: bool) -> bool:
     """False only for a plain function of which it is certain: one that touches other columns, or keeps a record.
@@ -19,6 +34,12 @@ def may_guard(source: str, *, language: str, column: str, before: bool) -> bool:
     if language != "plpgsql":
         return True
     body = COMMENTS.sub(" ", source)
-    if re.search(rf"\b{re.escape(column)}\b", body, re.IGNORECASE) or STOPS.search(body):
+    if re.search(rf"\b{re.escape(column)}\b", body, re.IGNORECASE) or STOPS.search(body) or _calls_another(body):
         return True
     return before and REPLACES.search(body) is not None
+
+
+def _calls_another(body: str) -> bool:
+    """Whether a function is called, in the middle of an expression, that may raise for reasons of its own."""
+    names = (name.lower().removeprefix("pg_catalog.") for into, name in CALLS.findall(body) if not into)
+    return not WORDS.union(HARMLESS).issuperset(names)

@@ -9,6 +9,7 @@ HARMLESS = {
     "a moment, only sometimes": "begin if old.status <> new.status then new.changed = now(); end if; return new; end",
     "a counter": "begin select count(*) into new.runs from strategy_runs; return new; end",
     "a record": "begin insert into changes values (to_jsonb(old.*), now()); return new; end",
+    "a record with columns": "begin insert into changes (at, by) values (now(), auth.uid()); return new; end",
     "a notification": "begin perform pg_catalog.pg_notify('profiles', new.id::text); return new; end",
     "a comment": "begin -- raise 'no' where the role changes\n/* return null; */ new.at := now(); return new; end",
 }
@@ -20,6 +21,8 @@ GUARDING = {
     "it asks another": "begin perform only_admins(); return new; end",
     "it calls another": "begin call only_admins(); return new; end",
     "it runs what it is given": "begin execute tg_argv[0]; return new; end",
+    "it asks another in an expression": "begin new.at := only_admins(new); return new; end",
+    "it asks another in a condition": "begin if public.is_admin() then new.at := now(); end if; return new; end",
     "it leaves the row out": "begin return null; end",
     "it keeps the old row": "begin return old; end",
     "it takes another row": "begin new := old; return new; end",
