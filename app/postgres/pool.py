@@ -80,27 +80,30 @@ class Database:
             raise fault(TimeoutError() if watchdog is not None and watchdog.has_bitten else error) from error
 
     @asynccontextmanager
-    async def transaction(self, connection: Connection) -> AsyncIterator[None]:
-        """A read-only transaction of one snapshot, in the frame of `sql/transaction.sql`.
+    async def transaction(self, connection: Connection, role: str | None = None) -> AsyncIterator[None]:
+        """A read-only transaction of one snapshot, in the frame of `sql/transaction.sql`; as a role, or as the login.
 
-        A statement may take a fifth of what a request may, so that one that is too slow costs its own answer alone.
+        Raises InsufficientPrivilegeError or InvalidParameterValueError for a role that the login cannot become. A
+        statement may take a fifth of what a request may, so that one that is too slow costs its own answer alone.
         """
-        async with self._framed(connection, self._settings.database_timeout_ms // 5):
+        async with self._framed(connection, self._settings.database_timeout_ms // 5, role):
             yield
 
     @asynccontextmanager
-    async def long_transaction(self, connection: Connection, seconds: float) -> AsyncIterator[None]:
+    async def long_transaction(
+        self, connection: Connection, seconds: float, role: str | None = None
+    ) -> AsyncIterator[None]:
         """The same for a `long_connection`, whose reader decides how fast it goes: a statement, or a pause between two,
         may take all of its time.
         """
-        async with self._framed(connection, round(seconds * 1000)):
+        async with self._framed(connection, round(seconds * 1000), role):
             yield
 
     @asynccontextmanager
-    async def _framed(self, connection: Connection, longest_ms: int) -> AsyncIterator[None]:
+    async def _framed(self, connection: Connection, longest_ms: int, role: str | None) -> AsyncIterator[None]:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             lock_ms = self._settings.database_timeout_ms // 20
-            await connection.fetchrow(self._frame, f"{longest_ms}ms", f"{lock_ms}ms")
+            await connection.fetchrow(self._frame, f"{longest_ms}ms", f"{lock_ms}ms", role or "none")
             yield
 
     async def ping(self) -> None:

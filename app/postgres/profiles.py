@@ -33,15 +33,12 @@ def admin_lookup(database: Database, settings: Settings) -> AdminLookup | None:
             "profile_column": settings.admin_profile_column,
         },
     )
-    assume_role = statement("assume_role")
     role, values = settings.reading_role, frozenset(settings.admin_values)
 
     async def look_up(user_id: UUID) -> bool:
         async with database.connection() as connection:
             try:
-                async with database.transaction(connection):
-                    if role is not None:
-                        await connection.fetchval(assume_role, role)
+                async with database.transaction(connection, role):
                     return await connection.fetchval(query, user_id) in values
             except NO_SUCH_PROFILE:
                 return False

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
 
 from app.errors import BusyError
-from app.postgres.pool import Database
+from app.postgres.pool import Connection, Database
 from app.postgres.statements import statement
 from app.postgres.tick_filter import Position, TickFilter
 from app.postgres.ticks import conditions, faults_of_ticks, missing_columns, time_of
@@ -37,7 +38,7 @@ class TickExports:
         self._schema = settings.database_schema
         self._role = settings.reading_role
         self._free = min(AT_A_TIME, max(1, settings.database_pool_size // 2))
-        self._columns, self._assume_role = statement("tick_columns"), statement("assume_role")
+        self._columns = statement("tick_columns")
         self._declare = statement("tick_export", {"schema": settings.database_schema})
         self._fetch, self._fetch_wide = statement("tick_export_fetch"), statement("tick_export_fetch_wide")
 
@@ -54,23 +55,25 @@ class TickExports:
             raise BusyError("As many exports as may run at a time are running; each ends within a minute.")
         self._free -= 1
         try:
-            async with (
-                self._database.long_connection(MOST_SECONDS + GRACE_SECONDS, ready_by=deadline) as (connection, ready),
-                self._database.long_transaction(connection, MOST_SECONDS),
-            ):
-                with faults_of_ticks():
-                    if self._role is not None:
-                        await connection.fetchval(self._assume_role, self._role)
-                    place = (start.scheduled_at, start.id, wanted.floor)
-                    await connection.execute(self._declare, *place, *conditions(wanted), meta)
-                    columns = await connection.fetch(self._columns, self._schema)
-                    missing_columns(wanted, [row["name"] for row in columns])
-                    ready()
-                    fetch = self._fetch_wide if meta else self._fetch
-                    async for batch in _capped(lambda: connection.fetch(fetch)):
-                        yield batch
+            async with self._reading(deadline) as (connection, ready):
+                place = (start.scheduled_at, start.id, wanted.floor)
+                await connection.execute(self._declare, *place, *conditions(wanted), meta)
+                columns = await connection.fetch(self._columns, self._schema)
+                missing_columns(wanted, [row["name"] for row in columns])
+                ready()
+                fetch = self._fetch_wide if meta else self._fetch
+                async for batch in _capped(lambda: connection.fetch(fetch)):
+                    yield batch
         finally:
             self._free += 1
+
+    @asynccontextmanager
+    async def _reading(self, deadline: float) -> AsyncIterator[tuple[Connection, Callable[[], None]]]:
+        longest = MOST_SECONDS + GRACE_SECONDS
+        async with self._database.long_connection(longest, ready_by=deadline) as (connection, ready):
+            with faults_of_ticks():
+                async with self._database.long_transaction(connection, MOST_SECONDS, self._role):
+                    yield connection, ready
 
 
 async def _capped(fetch: Callable[[], Awaitable[list[asyncpg.Record]]]) -> AsyncIterator[Batch]:

@@ -76,7 +76,6 @@ class Ticks:
             for name in ("tick_window", "tick_page", "tick_page_by_key", "tick_recent", "ticks_by_id", "ticks_after")
         )
         self._columns = statement("tick_columns")
-        self._assume_role = statement("assume_role")
 
     async def page(self, wanted: TickFilter, start: Position, *, limit: int, meta: bool = False) -> TickPage:
         """At most `limit` ticks below a position.
@@ -155,11 +154,10 @@ class Ticks:
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Connection]:
-        async with self._database.connection() as connection, self._database.transaction(connection):
+        async with self._database.connection() as connection:
             with faults_of_ticks():
-                if self._role is not None:
-                    await connection.fetchval(self._assume_role, self._role)
-                yield connection
+                async with self._database.transaction(connection, self._role):
+                    yield connection
 
 
 def conditions(wanted: TickFilter) -> tuple[Any, ...]:

@@ -93,10 +93,10 @@ class RestlessDatabase(Database):
         self._turns = itertools.islice(itertools.cycle([FORTH, BACK]), changes)
 
     @asynccontextmanager
-    async def transaction(self, connection: Connection) -> AsyncIterator[None]:
+    async def transaction(self, connection: Connection, role: str | None = None) -> AsyncIterator[None]:
         for turn in itertools.islice(self._turns, 1):
             await self._project.execute(turn)
-        async with super().transaction(connection):
+        async with super().transaction(connection, role):
             yield
 
 

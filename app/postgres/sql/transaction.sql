@@ -1,9 +1,10 @@
 -- The frame of every transaction of ours, set for that transaction alone: poolers refuse start-up parameters, and
 -- what is set for a session would leak to whoever uses the connection next.
--- $1 statement timeout, $2 lock timeout, each as text with its unit.
+-- $1 statement timeout, $2 lock timeout, each as text with its unit; $3 the role, unquoted.
 select
-  -- A login can be given a role of its own to start with (ALTER ROLE ... SET role).
-  pg_catalog.set_config('role', 'none', true),
+  -- As SET LOCAL ROLE does: the session's own SET ROLE would survive. With 'none' it is the login itself, whatever role
+  -- it was given to start with (ALTER ROLE ... SET role).
+  pg_catalog.set_config('role', $3, true),
   -- An operator is looked up by search_path even where functions are qualified; temporary tables come last.
   pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
   pg_catalog.set_config('statement_timeout', $1, true),
