@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from importlib import resources
 
 import asyncpg
 
@@ -30,6 +31,7 @@ from public.strategy_tick_runs as tick
 where tick.scheduled_at > $1 and tick.scheduled_at <= $2
 group by tick.status, tick.latency_ms
 """
+NAIVE = ("figures", "runs", "series")
 # Each reading looks at this table once, and nothing else does: a vacuum is no scan.
 READINGS = """
 select coalesce(seq_scan, 0) + coalesce(idx_scan, 0)
@@ -56,7 +58,7 @@ async def measure_pulse(stage: KeptStage, load: LoadGenerator) -> list[Measureme
             measurements.append(await measure(comparison))
     measurements += [await measure(_refreshed(stage, load, window)) for window in (Window.DAY, Window.WEEK)]
     async with stage.login() as connection, stage.reader() as reader:
-        measurements.append(await measure(await _passes(stage, connection, reader)))
+        measurements += [await measure(each) for each in await _passes(stage, connection, reader)]
     measurements.append(await measure(_callers(stage, load)))
     return measurements
 
@@ -124,25 +126,36 @@ async def record_status(settings: Settings, window: Window) -> tuple[Statement, 
     return await record(settings, reader)
 
 
-async def _passes(stage: KeptStage, connection: Connection, reader: Connection) -> Comparison:
-    """All statements of a day's status against one pass over the same ticks."""
+async def _passes(stage: KeptStage, connection: Connection, reader: Connection) -> list[Comparison]:
+    """All statements of a day's status against one pass over the same ticks, and against how they are first written."""
 
-    async def plain() -> float:
-        started = time.perf_counter()
-        now = datetime.now(UTC)
-        await reader.fetch(PLAIN_PASS, now - Window.DAY.length, now)
-        return time.perf_counter() - started
+    def reading(*queries: str) -> Batch:
+        async def seconds() -> float:
+            started, now = time.perf_counter(), datetime.now(UTC)
+            for query in queries:
+                await reader.fetch(query, now - Window.DAY.length, now)
+            return time.perf_counter() - started
 
-    return Comparison(
-        f"statements of {STATUS}?window=24h",
-        "group by status, latency_ms, alone",
-        ours=await _replayed(stage, connection, Window.DAY),
-        floor=plain,
-        unit=Unit.MILLISECONDS,
-        work=1,
-        rounds=5,
-        aim=3.0,
-    )
+        return seconds
+
+    naive = [resources.files("bench").joinpath("sql", f"naive_{name}.sql").read_text() for name in NAIVE]
+    ours = await _replayed(stage, connection, Window.DAY)
+    return [
+        Comparison(
+            f"statements of {STATUS}?window=24h",
+            title,
+            ours=ours,
+            floor=floor,
+            unit=Unit.MILLISECONDS,
+            work=1,
+            rounds=rounds,
+            aim=aim,
+        )
+        for title, floor, rounds, aim in (
+            ("group by status, latency_ms, alone", reading(PLAIN_PASS), 5, 3.0),
+            ("percentile_cont, and a subquery a strategy", reading(*naive), 3, None),
+        )
+    ]
 
 
 def _callers(stage: KeptStage, load: LoadGenerator) -> Comparison:

@@ -217,7 +217,7 @@ def _print(found: Sequence[Found]) -> None:
         cost = one.watching
         table.add_row(
             f"{one.viewers:,}",
-            f"{one.requests / cost.seconds:,.0f}",
+            f"{one.requests / cost.seconds:,.1f}",
             f"{cost.an_hour(cost.statements):,.0f}",
             f"{cost.an_hour(cost.buffers):,.0f}",
             f"{cost.an_hour(cost.milliseconds) / 1000:,.0f} s",
