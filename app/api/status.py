@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 
 from asgi_correlation_id import correlation_id
@@ -33,6 +34,7 @@ from app.settings import Settings
 from app.shared_read import Shared, SharedRead
 
 MOST_RUNS, USUAL_RUNS = 500, 100
+MOST_FORMS = 8  # of one grid that are kept
 
 
 class StatusQuery(QueryModel):
@@ -57,6 +59,14 @@ class RenderedStatus:
     read_at: float
 
 
+class RenderedRuns:
+    """A grid, and its JSON by limit, state and slots: rendered once however many ask for the same."""
+
+    def __init__(self, report: RunsReport) -> None:
+        self.report = report
+        self.json = lru_cache(MOST_FORMS)(partial(runs_report_json, report))
+
+
 class StatusReports:
     """Reports for any number of callers: one reading at a time for each window and for the grid, reused a while."""
 
@@ -64,17 +74,17 @@ class StatusReports:
         self._pulse = pulse
         seconds = settings.report_cache_ms / 1000
         self._statuses = {window: SharedRead(self._read(window), reuse_seconds=seconds) for window in Window}
-        self._runs = SharedRead(pulse.runs, reuse_seconds=seconds)
+        self._runs = SharedRead(self._read_runs, reuse_seconds=seconds)
 
     async def status(self, window: Window, deadline: float) -> Shared[RenderedStatus]:
         return await read_by(deadline, self._statuses[window])
 
-    async def runs(self, deadline: float) -> Shared[RunsReport]:
+    async def runs(self, deadline: float) -> Shared[RenderedRuns]:
         return await read_by(deadline, self._runs)
 
     async def text(self, status: StatusReport, deadline: float) -> bytes:
         """What the command line prints, which shows the worst runs, too."""
-        runs = (await self.runs(deadline)).value if status.as_of is not None else None
+        runs = (await self.runs(deadline)).value.report if status.as_of is not None else None
         return status_text(status, runs, error_streak=self._pulse.thresholds.error_streak).plain.encode()
 
     def unreachable(self, error: DatabaseUnavailableError, window: Window) -> StatusReport:
@@ -86,6 +96,9 @@ class StatusReports:
             return RenderedStatus(report, status_report_json(report), time.monotonic())
 
         return read
+
+    async def _read_runs(self) -> RenderedRuns:
+        return RenderedRuns(await self._pulse.runs())
 
 
 def status_routes(
@@ -121,7 +134,7 @@ def status_routes(
     async def runs(request: Request, caller: Annotated[Caller, Depends(require_admin)]) -> Response:
         query = read_query(RunsQuery, request)
         shared = await reports.runs(caller.deadline)
-        body = runs_report_json(shared.value, limit=query.limit, state=query.state, slots=query.slots)
+        body = shared.value.json(limit=query.limit, state=query.state, slots=query.slots)
         return Response(enveloped(body, request_id=correlation_id.get(), cached=shared.cached), media_type=JSON)
 
 
