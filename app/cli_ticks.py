@@ -16,10 +16,9 @@ from app.cli_output import EXIT_UNUSABLE, note, progress, takes_utf8, write, wri
 from app.postgres.tick_filter import TickFilter, TickSignal, TickStatus
 
 if TYPE_CHECKING:
-    from app.postgres.tick_filter import Tick
     from app.postgres.ticks import Ticks
     from app.settings import Settings
-    from app.tick_feed import Notice
+    from app.tick_feed import Events
 
 # Times as people type them; without an offset they are UTC.
 TIMES = [
@@ -139,13 +138,14 @@ async def _follow(settings: "Settings", wanted: TickFilter, limit: int, printer:
         given = {json.loads(line)["id"] for line in shown}
         going_on = printer.write(shown[::-1])
         while going_on:
-            event = await anext(events, None)
-            if event is None:
+            batch = await anext(events, None)
+            if batch is None:
                 return True
-            if not isinstance(event, Tick):
-                note(event.detail)
-            elif str(event.id) not in given:
-                going_on = printer.write([event.line])
+            for event in batch:
+                if not isinstance(event, Tick):
+                    note(event.detail)
+                elif going_on and str(event.id) not in given:
+                    going_on = printer.write([event.line])
     return False
 
 
@@ -180,7 +180,7 @@ async def _reading(settings: "Settings") -> "AsyncIterator[Ticks]":
 
 
 @asynccontextmanager
-async def _listening(ticks_: "Ticks", wanted: TickFilter) -> "AsyncIterator[AsyncGenerator[Tick | Notice | None]]":
+async def _listening(ticks_: "Ticks", wanted: TickFilter) -> "AsyncIterator[AsyncGenerator[Events | None]]":
     import logging
 
     from app.tick_feed import TickFeed

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeAlias
+from uuid import UUID
 
 from app.errors import BusyError, DatabaseError
 from app.postgres.tick_filter import EARLIEST, LONGEST_SCAN, Position, Tick, TickFilter
@@ -22,7 +24,7 @@ MOST_RECENT = 200_000
 PAGE = 500
 # Ticks that wait for a listener that reads slowly, before it is dropped.
 LONGEST_QUEUE = 5000
-MOST_LISTENERS = 200
+MOST_LISTENERS = 2000
 
 
 class NoticeKind(StrEnum):
@@ -46,37 +48,48 @@ class Notice:
     detail: str
 
 
+Events: TypeAlias = Sequence[Tick | Notice]
+
+
 class Listener:
     """One filter, and what waits for whoever listens."""
 
     def __init__(self, wanted: TickFilter) -> None:
-        self._wanted = wanted
-        self._queue: asyncio.Queue[Tick | Notice] = asyncio.Queue()
+        self.wanted = wanted
+        self._waiting: list[Tick | Notice] = []
+        self._something = asyncio.Event()
         self._ended = False
 
-    def offer(self, tick: Tick) -> None:
-        """A tick that does not fit any more is the end: to leave it out would look as if it had not been."""
-        if self._ended or not self._wanted.matches(tick):
+    def offer(self, ticks: Sequence[Tick]) -> None:
+        """Ticks that match. Where they do not fit any more is the end: to leave some out would look as if they had not
+        been.
+        """
+        if self._ended or not ticks:
             return
-        if self._queue.qsize() < LONGEST_QUEUE:
-            self._queue.put_nowait(tick)
+        if len(self._waiting) + len(ticks) <= LONGEST_QUEUE:
+            self._put(ticks)
             return
-        while not self._queue.empty():
-            self._queue.get_nowait()
+        self._waiting.clear()
         self.tell(Notice(NoticeKind.DROPPED, f"More than {LONGEST_QUEUE} ticks waited to be read."))
 
     def tell(self, notice: Notice) -> None:
         if not self._ended:
             self._ended = notice.kind in LAST_NOTICES
-            self._queue.put_nowait(notice)
+            self._put([notice])
 
-    async def events(self) -> AsyncIterator[Tick | Notice]:
-        """Until a notice that is the last."""
+    async def events(self) -> AsyncIterator[Events]:
+        """All that waits, again and again, until a notice that is the last."""
         while True:
-            event = await self._queue.get()
-            yield event
-            if isinstance(event, Notice) and event.kind in LAST_NOTICES:
+            await self._something.wait()
+            self._something.clear()
+            batch, self._waiting = self._waiting, []
+            yield batch
+            if isinstance(batch[-1], Notice) and batch[-1].kind in LAST_NOTICES:
                 return
+
+    def _put(self, events: Events) -> None:
+        self._waiting.extend(events)
+        self._something.set()
 
 
 class TickFeed:
@@ -96,8 +109,9 @@ class TickFeed:
         self._known: frozenset[bytes] = frozenset()
         self._closed = False
 
-    async def listen(self, wanted: TickFilter, after: Position | None = None) -> AsyncGenerator[Tick | Notice | None]:
-        """Ticks that match. None comes once, when listening has begun: what is written from then on is given.
+    async def listen(self, wanted: TickFilter, after: Position | None = None) -> AsyncGenerator[Events | None]:
+        """Ticks that match, some at a time. None comes once, when listening has begun: what is written from then on is
+        given.
 
         With a position, first what was written since the tick there was, as far as a day back; a longer gap is told.
         Ticks that were written more than RE_READ after their time are not found. Raises BusyError, or DatabaseError
@@ -110,26 +124,24 @@ class TickFeed:
             settled, oldest = _earlier(as_of, RE_READ), _earlier(as_of, LONGEST_SCAN)
             start = _earlier(after.scheduled_at, RE_READ)
             if start < oldest:
-                yield Notice(NoticeKind.GAP, f"Ticks scheduled before {oldest.isoformat()} are left out.")
+                yield [Notice(NoticeKind.GAP, f"Ticks scheduled before {oldest.isoformat()} are left out.")]
             position = Position.before_all_at(max(start, oldest))
             # What is settled needs no listening meanwhile, so that nothing piles up however long it takes.
-            async for tick in self._from(position, before=settled):
-                position = tick.position
-                if wanted.matches(tick):
-                    yield tick
+            async for page in self._from(position, before=settled):
+                position = page[-1].position
+                if matching := list(filter(wanted.matches, page)):
+                    yield matching
         async with self._listening(wanted) as listener:
             yield None
-            given = set()
+            given: set[UUID] = set()
             if position is not None:
-                async for tick in self._from(position):
-                    if wanted.matches(tick):
-                        given.add(tick.id)
-                        yield tick
-            async for event in listener.events():
-                if isinstance(event, Tick) and event.id in given:
-                    given.remove(event.id)
-                else:
-                    yield event
+                async for page in self._from(position):
+                    if matching := list(filter(wanted.matches, page)):
+                        given.update(tick.id for tick in matching)
+                        yield matching
+            async for batch in listener.events():
+                if new := [event for event in batch if not _is_among(event, given)]:
+                    yield new
 
     def shut(self) -> None:
         """End every listening, now and from now on."""
@@ -143,17 +155,16 @@ class TickFeed:
             self._poller.cancel()
             await asyncio.wait([self._poller])
 
-    async def _from(self, position: Position, *, before: datetime | None = None) -> AsyncIterator[Tick]:
-        """Ticks above a position in their order, up to a time."""
+    async def _from(self, position: Position, *, before: datetime | None = None) -> AsyncIterator[list[Tick]]:
+        """Ticks above a position in their order, up to a time, by pages."""
         while True:
             page = await self._ticks.after(position, PAGE)
-            for tick in page:
-                if before is not None and tick.scheduled_at >= before:
-                    return
-                yield tick
-            if len(page) < PAGE:
+            some = [tick for tick in page if before is None or tick.scheduled_at < before]
+            if some:
+                yield some
+            if len(some) < PAGE:
                 return
-            position = page[-1].position
+            position = some[-1].position
 
     @asynccontextmanager
     async def _listening(self, wanted: TickFilter) -> AsyncIterator[Listener]:
@@ -197,14 +208,26 @@ class TickFeed:
         as_of, ids = await self._ticks.recent(_earlier(self._as_of, RE_READ), MOST_RECENT)
         new = [id_ for id_ in ids if id_ not in self._known]
         for place in range(0, len(new), PAGE):
-            for tick in await self._ticks.by_ids(new[place : place + PAGE]):
-                for listener in self._listeners:
-                    listener.offer(tick)
+            ticks = await self._ticks.by_ids(new[place : place + PAGE])
+            # Many listen with the same filter, most of them with none.
+            matching: dict[TickFilter, list[Tick]] = {}
+            for listener in self._listeners:
+                if listener.wanted not in matching:
+                    matching[listener.wanted] = list(filter(listener.wanted.matches, ticks))
+                listener.offer(matching[listener.wanted])
         self._as_of, self._known = as_of, frozenset(ids)
 
     def _tell(self, notice: Notice) -> None:
         for listener in self._listeners:
             listener.tell(notice)
+
+
+def _is_among(event: Tick | Notice, given: set[UUID]) -> bool:
+    """Whether it is a tick that was given already. It comes no third time."""
+    if not isinstance(event, Tick) or event.id not in given:
+        return False
+    given.remove(event.id)
+    return True
 
 
 def _earlier(time: datetime, duration: timedelta) -> datetime:

@@ -14,9 +14,11 @@ from app.errors import BusyError, SchemaDriftError
 from app.postgres.pool import Database
 from app.postgres.tick_filter import Position, Tick, TickFilter
 from app.postgres.ticks import Ticks
-from app.tick_feed import Notice, NoticeKind, TickFeed
+from app.tick_feed import Events, Notice, NoticeKind, TickFeed
 from tests.databases import Project
 from tests.ticks import Row, insert, refill
+
+EVERYTHING = TickFilter()
 
 
 @asynccontextmanager
@@ -31,10 +33,24 @@ async def feeding(project: Project, poll_seconds: float = 0.05) -> AsyncIterator
         await database.close()
 
 
-Events = AsyncGenerator[Tick | Notice | None]
+OneByOne = AsyncGenerator[Tick | Notice | None]
 
 
-async def until(events: Events, wanted: set[UUID], seconds: float = 20) -> list[Tick]:
+async def one_by_one(batches: AsyncGenerator[Events | None]) -> OneByOne:
+    async for batch in batches:
+        for event in [None] if batch is None else batch:
+            yield event
+
+
+@asynccontextmanager
+async def listening(
+    feed: TickFeed, wanted: TickFilter = EVERYTHING, after: Position | None = None
+) -> AsyncIterator[OneByOne]:
+    async with aclosing(feed.listen(wanted, after)) as batches, aclosing(one_by_one(batches)) as events:
+        yield events
+
+
+async def until(events: OneByOne, wanted: set[UUID], seconds: float = 20) -> list[Tick]:
     """The ticks that come until all of `wanted` have."""
     missing, found = set(wanted), []
     async with asyncio.timeout(seconds):
@@ -65,7 +81,7 @@ async def test_no_row_is_lost_by_late_rows_random_ids_disconnects_and_resumes(pr
                 await insert(connection, rows[place : place + 4])
                 await asyncio.sleep(0.03)
 
-    async with feeding(project) as feed, aclosing(feed.listen(TickFilter())) as staying:
+    async with feeding(project) as feed, listening(feed) as staying:
         assert await anext(staying) is None
         # Rows of one group are shuffled over the writers, and the groups overlap.
         shuffled = [row for group in groups for row in chance.sample(group, len(group))]
@@ -76,7 +92,7 @@ async def test_no_row_is_lost_by_late_rows_random_ids_disconnects_and_resumes(pr
         async with asyncio.timeout(60):
             while found != everything:
                 reconnects += 1
-                async with aclosing(feed.listen(TickFilter(), last)) as events:
+                async with listening(feed, after=last) as events:
                     for _ in range(chance.randrange(30, 900)):
                         event = await anext(events)
                         if isinstance(event, Tick):
@@ -93,7 +109,7 @@ async def test_no_row_is_lost_by_late_rows_random_ids_disconnects_and_resumes(pr
 
 async def test_a_listener_gets_what_its_filter_selects_and_nothing_from_before(project: Project) -> None:
     await refill(project, [Row(now(), status="error")])
-    async with feeding(project) as feed, aclosing(feed.listen(TickFilter(statuses=("error",)))) as events:
+    async with feeding(project) as feed, listening(feed, TickFilter(statuses=("error",))) as events:
         assert await anext(events) is None
         wanted = [Row(now() - timedelta(minutes=9), status="error"), Row(now() + timedelta(days=300), status="error")]
         async with project.connect() as connection:
@@ -108,14 +124,14 @@ async def test_many_listeners_cost_one_poll(project: Project) -> None:
     async with project.connect() as connection:
         for number in (1, 40):
             async with feeding(project, poll_seconds=0.2) as feed:
-                listening = [feed.listen(TickFilter()) for _ in range(number)]
-                for events in listening:
+                listeners = [feed.listen(EVERYTHING) for _ in range(number)]
+                for events in listeners:
                     assert await anext(events) is None
                 await asyncio.sleep(1.2)
                 before = await connection.fetchval(count)
                 await asyncio.sleep(2.4)
                 costs.append(await connection.fetchval(count) - before)
-                for events in listening:
+                for events in listeners:
                     await events.aclose()
     assert costs[1] < costs[0] * 2 + 5
 
@@ -124,9 +140,9 @@ async def test_a_listener_that_does_not_read_is_dropped_and_told(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tick_feed, "LONGEST_QUEUE", 10)
-    async with feeding(project) as feed, aclosing(feed.listen(TickFilter())) as slow:
+    async with feeding(project) as feed, listening(feed) as slow:
         assert await anext(slow) is None
-        async with project.connect() as connection, aclosing(feed.listen(TickFilter())) as quick:
+        async with project.connect() as connection, listening(feed) as quick:
             assert await anext(quick) is None
             for _ in range(4):
                 rows = [Row(now()) for _ in range(5)]
@@ -140,7 +156,7 @@ async def test_a_listener_that_does_not_read_is_dropped_and_told(
 
 
 async def test_a_database_out_of_reach_is_told_and_made_up_for(project: Project) -> None:
-    async with feeding(project) as feed, aclosing(feed.listen(TickFilter())) as events:
+    async with feeding(project) as feed, listening(feed) as events:
         assert await anext(events) is None
         row = Row(now() - timedelta(minutes=5))
         async with project.connect() as other, other.transaction():
@@ -161,7 +177,7 @@ async def test_what_was_missed_is_given_for_a_day_and_a_longer_gap_is_told(proje
     await refill(project, rows)
     async with feeding(project) as feed:
         position = Position(rows[0].scheduled_at, UUID(int=0))
-        async with aclosing(feed.listen(TickFilter(), position)) as events:
+        async with listening(feed, after=position) as events:
             first = await anext(events)
             found = await until(events, {row.id for row in rows[1:]})
     assert isinstance(first, Notice)
@@ -171,21 +187,21 @@ async def test_what_was_missed_is_given_for_a_day_and_a_longer_gap_is_told(proje
 
 async def test_closing_ends_every_listening_at_once_and_new_ones_too(project: Project) -> None:
     async with feeding(project) as feed:
-        listening = [feed.listen(TickFilter()) for _ in range(3)]
-        for events in listening:
+        listeners = [feed.listen(EVERYTHING) for _ in range(3)]
+        for events in listeners:
             assert await anext(events) is None
         feed.shut()
-        listening.append(feed.listen(TickFilter()))
-        assert await anext(listening[-1]) is None
-        for events in listening:
-            event = await anext(events)
+        listeners.append(feed.listen(EVERYTHING))
+        assert await anext(listeners[-1]) is None
+        for events in listeners:
+            [event] = await anext(events) or ()
             assert isinstance(event, Notice)
             assert event.kind is NoticeKind.CLOSED
 
 
 async def test_what_cannot_be_listened_to_is_refused_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tick_feed, "MOST_LISTENERS", 1)
-    async with feeding(project) as feed, aclosing(feed.listen(TickFilter())) as events:
+    async with feeding(project) as feed, listening(feed) as events:
         assert await anext(events) is None
         with pytest.raises(BusyError):
             await anext(feed.listen(TickFilter()))
