@@ -9,8 +9,11 @@ import httpx
 import jsonschema
 import pytest
 
+from app.api.status import RenderedRuns
 from app.demo.server import free_port
 from app.main import create_app
+from app.postgres.pool import Database
+from app.pulse import Pulse
 from tests.api.service import PROBE, bearer, claimed, serving_project, token
 from tests.databases import Project
 
@@ -209,3 +212,16 @@ async def test_a_database_out_of_reach_is_down_for_those_whose_right_needs_no_da
         assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
         answer = await asyncio.to_thread(service.get, RUNS, claimed())
         assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+
+
+async def test_the_runs_are_written_once_for_all_who_ask_for_the_same_of_them(project: Project) -> None:
+    """A few hundred rows take longer to write than to read, and a thousand viewers ask for the same of them."""
+    settings = project.settings()
+    database = Database(settings)
+    try:
+        rendered = RenderedRuns(await Pulse(settings, database).runs())
+    finally:
+        await database.close()
+    ask = {"limit": 5, "state": None, "slots": 30}
+    assert rendered.json(**ask) is rendered.json(**ask)
+    assert rendered.json(**ask) != rendered.json(**ask | {"limit": 1})
