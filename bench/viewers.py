@@ -1,4 +1,4 @@
-"""What viewers cost the watched database: `python -m bench.viewers` has 1, 10 and 1,000 look at one process.
+"""What viewers cost the watched database: `python -m bench.viewers` has up to 1,000 look at one process.
 
 Each does what the page does: a status and the runs every five seconds, the schema every thirty, one page of ticks as it
 arrives, and the stream. A runner ticks beside them. What the database did for the service's login alone is told by its
@@ -170,7 +170,7 @@ async def _listening(client: httpx.AsyncClient) -> AsyncIterator["asyncio.Task[N
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.viewers", description=__doc__)
     parser.add_argument("--seconds", type=float, default=90, help="for which they are watched after they have come")
-    parser.add_argument("--viewers", type=int, nargs="+", default=[1, 10, 1000])
+    parser.add_argument("--viewers", type=int, nargs="+", default=[1, 10, 100, 1000])
     arguments = parser.parse_args()
     _print([run_viewers(number, arguments.seconds) for number in arguments.viewers])
 
