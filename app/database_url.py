@@ -4,6 +4,7 @@ People paste the URL that another program works with, and its options with it. T
 not know as a start-up parameter, which servers refuse, PgBouncer refuses and Supavisor drops.
 """
 
+import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -48,14 +49,19 @@ ELSEWHERE = {
     "ssl": "sslmode says it",
 }
 
+# Which of several hosts is taken, by asyncpg's and libpq's names.
+SESSION_ATTRIBUTES = ("any", "primary", "standby", "prefer-standby", "read-write", "read-only")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 USUAL_SSL_MODE = "prefer"
 LONGEST_NAME = 40
+MOST_PORT = 65_535
+# A name, an IPv4 address, a socket's folder percent-encoded, or an IPv6 address in brackets; and perhaps a port.
+HOST = re.compile(r"(?:\[(?P<address>[^][]+)\]|(?P<name>[^][:,]+))(?::(?P<port>[0-9]+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
-    """`host` is the first of those it names, None for a socket; `local` when none of them is another machine;
+    """`host` are the hosts it names, of which any may answer, None for a socket; `local` when none is another machine;
     `ssl_mode` as libpq has it. `for_driver` is the URL without what the driver would not understand.
     """
 
@@ -83,22 +89,23 @@ class DatabaseUrl:
                 " which keeps others out of the connection too, and it may stay"
             )
         kept = {name: value for name, value in options.items() if name in DRIVERS}
-        return cls(hosts[0] or None, local, ssl_mode, urlunsplit(parts._replace(query=urlencode(kept))))
+        return cls(", ".join(hosts) or None, local, ssl_mode, urlunsplit(parts._replace(query=urlencode(kept))))
 
 
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        readable = (
-            parts.scheme in ("postgres", "postgresql")
-            and (parts.hostname is not None or "host=" in parts.query)
-            and (parts.port is None or parts.port > 0)
-            # The rest of a password that holds a # or a ?, and what comes after it.
-            and not parts.fragment
-            and "@" not in parts.query
-        )
     except ValueError:
-        readable = False
+        raise ValueError(UNREADABLE) from None
+    _, _, hosts = parts.netloc.rpartition("@")
+    readable = (
+        parts.scheme in ("postgres", "postgresql")
+        and (all(map(_is_host, hosts.split(","))) if hosts else "host=" in parts.query)
+        # The rest of a password that holds an @, a # or a ?, and what comes after it.
+        and parts.netloc.count("@") <= 1
+        and not parts.fragment
+        and "@" not in parts.query
+    )
     if not readable:
         raise ValueError(UNREADABLE)
     return parts
@@ -115,15 +122,25 @@ def _options(parts: SplitResult) -> dict[str, str]:
             raise ValueError(f"has an option that this service does not know: {name if plain else 'of an odd name'}")
         if name == "sslmode" and value not in SSL_MODES:
             raise ValueError(f"has an sslmode that is none of {', '.join(SSL_MODES)}")
+        if name == "target_session_attrs" and value not in SESSION_ATTRIBUTES:
+            raise ValueError(f"has a target_session_attrs that is none of {', '.join(SESSION_ATTRIBUTES)}")
         if name == "sslrootcert" and value == "system":
             raise ValueError("has the option sslrootcert=system: name a file in DATABASE_SSL_ROOT_CERT instead")
     return options
 
 
+def _is_host(text: str) -> bool:
+    found = HOST.fullmatch(text)
+    return found is not None and 0 < int(found["port"] or 1) <= MOST_PORT
+
+
 def _hosts(parts: SplitResult, options: dict[str, str]) -> list[str]:
     """An option counts where the URL has no host of its own, as the driver has it."""
-    named = unquote(parts.hostname or "") or options.get("host", "")
-    return [host.rsplit(":", 1)[0] if host.count(":") == 1 else host for host in named.split(",")]
+    _, _, named = parts.netloc.rpartition("@")
+    if named:
+        return [unquote(found["address"] or found["name"]).lower() for found in HOST.finditer(named)]
+    hosts = options.get("host", "").split(",")
+    return [host.rsplit(":", 1)[0] if host.count(":") == 1 else host for host in hosts]
 
 
 def _is_on_this_machine(host: str) -> bool:

@@ -1,9 +1,14 @@
 """DATABASE_URL as people have it: from other programs, with their options."""
 
+from inspect import signature
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from asyncpg import connect_utils
+from asyncpg.connect_utils import SessionAttribute
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.database_url import DatabaseUrl
 from app.errors import ConfigurationError
@@ -45,6 +50,7 @@ def test_options_of_other_programs_are_left_out(options: str) -> None:
         ("statement_timeout=0", "statement_timeout.*DATABASE_TIMEOUT_MS"),
         ("ssl=true", "ssl.*sslmode"),
         ("sslmode=on", "sslmode"),
+        ("target_session_attrs=replica", "target_session_attrs.*prefer-standby"),
         ("sslrootcert=system", "sslrootcert=system.*DATABASE_SSL_ROOT_CERT"),
         ("channel_binding=require", "channel_binding=require.*DATABASE_SSL_ROOT_CERT"),
         ("sslmode=require&channel_binding=require", "channel_binding=require"),
@@ -87,16 +93,44 @@ def test_nothing_of_a_url_is_repeated_but_the_name_of_an_option(url: str) -> Non
         ("postgresql:///x?host=localhost", "localhost", True),
         ("postgresql:///x?host=localhost:5433", "localhost", True),
         ("postgresql:///x?host=::1", "::1", True),
-        ("postgresql:///x?host=localhost,db.acme.co", "localhost", False),
+        ("postgresql:///x?host=localhost,db.acme.co", "localhost, db.acme.co", False),
         ("postgresql://db.acme.co/x?host=localhost", "db.acme.co", False),
         ("postgresql://localhost.acme.co/x", "localhost.acme.co", False),
         ("postgresql://10.0.0.1/x", "10.0.0.1", False),
         ("postgresql://[2001:db8::1]/x", "2001:db8::1", False),
+        ("postgresql://u:p@127.0.0.1:5432,[::1]:5433/x", "127.0.0.1, ::1", True),
+        ("postgresql://u:p@db.acme.co:5432,replica.acme.co:6432/x", "db.acme.co, replica.acme.co", False),
+        ("postgresql://localhost,db.acme.co:5433/x", "localhost, db.acme.co", False),
     ],
 )
 def test_what_is_on_this_machine_is_told_from_what_is_not(url: str, host: str, local: bool) -> None:
     read = DatabaseUrl.read(url)
     assert (read.host, read.local) == (host, local)
+
+
+names = st.from_regex(r"[a-z][a-z0-9-]{0,8}(\.[a-z]{2,3}){0,2}", fullmatch=True)
+addresses = st.ip_addresses(v=4).map(str) | st.ip_addresses(v=6).map("[{}]".format)
+ports = st.none() | st.integers(1, 65_535)
+
+
+@given(st.lists(st.tuples(names | addresses, ports), min_size=1, max_size=4), st.booleans())
+def test_the_driver_goes_to_the_hosts_that_were_read(named: list[tuple[str, int | None]], with_user: bool) -> None:
+    listed = ",".join(host if port is None else f"{host}:{port}" for host, port in named)
+    read = DatabaseUrl.read(
+        f"postgresql://{'u:p%40@' if with_user else ''}{listed}/x?target_session_attrs=prefer-standby"
+    )
+    # The driver has no public way to ask; its type information leaves this one out.
+    parse = connect_utils._parse_connect_dsn_and_args  # type: ignore[attr-defined]  # noqa: SLF001
+    addresses, parameters = parse(**dict.fromkeys(signature(parse).parameters) | {"dsn": read.for_driver})
+    assert addresses == [(host.strip("[]"), port or 5432) for host, port in named]
+    assert read.host == ", ".join(host for host, _ in addresses)
+    assert parameters.target_session_attrs is SessionAttribute.prefer_standby
+
+
+@pytest.mark.parametrize("hosts", ["a:0", "a:65536", "a:b", "a,,b", "a,", ",a", "[::1", "::1", "a:5432,b:", "p@ss@a"])
+def test_hosts_that_the_driver_would_stumble_over_are_none(hosts: str) -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL cannot be parsed"):
+        load(database_url=f"postgresql://u:{hosts}" if "@" in hosts else f"postgresql://u@{hosts}/x")
 
 
 def test_a_root_certificate_wins_over_what_the_url_says_of_encryption() -> None:
