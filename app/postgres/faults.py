@@ -19,8 +19,9 @@ QUERY_FAULTS = (
 # Connecting, besides that, reports a URL it cannot use as ValueError.
 CONNECT_FAULTS = (*QUERY_FAULTS, ValueError)
 
-# Someone holds a lock, or what was called is too slow: nothing is known, and trying on would cost as much again.
-IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
+# Someone holds a lock, what was called is too slow, or a standby gave the query up for what its primary sent: nothing
+# is known, and trying on would cost as much again.
+IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.SerializationError)
 
 # By SQLSTATE or its class. The server's own words are not passed on: they may repeat a name or a part of the URL.
 _SQLSTATES = {
@@ -53,6 +54,8 @@ def fault(error: BaseException) -> DatabaseError:
     """The error of ours for one of the faults above. The text of the original is never part of it."""
     if isinstance(error, asyncpg.QueryCanceledError):
         return DatabaseTimeoutError("The database did not finish a query in time.")
+    if isinstance(error, asyncpg.SerializationError):
+        return DatabaseTimeoutError("The standby gave up a query for what its primary sent it; ask again.")
     if isinstance(error, TimeoutError):
         return DatabaseTimeoutError("The database did not answer in time.")
     reason = _reason(error)

@@ -1,0 +1,118 @@
+"""A service that reads from a streaming standby where there is one, and from the primary where there is none."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from app.demo.server import EmbeddedPostgres
+from app.errors import DatabaseTimeoutError
+from app.postgres.pool import Database
+from tests.api.process import RECOVERY_SECONDS, ServiceProcess, events, eventually, serving_process
+from tests.api.service import claimed
+from tests.databases import NEWEST, Project, running_cluster
+from tests.standby import Standby
+from tests.ticks import Row, insert
+
+STREAM = "/api/runner/tick-runs/stream"
+READ = ("/api/runner/status", "/api/runner/runs", "/api/runner/tick-runs")
+SESSIONS = "select count(*) from pg_stat_activity where usename = 'runner_diagnostics'"
+
+
+@pytest.fixture(scope="module")
+def primary() -> Iterator[EmbeddedPostgres]:
+    """A cluster that may be stopped. What its standbys read gives way at once to what it sends them."""
+    with running_cluster(NEWEST) as cluster:
+        asyncio.run(ask(cluster, "alter system set max_standby_streaming_delay = 0"))
+        yield cluster
+
+
+@pytest.fixture
+def standby(primary: EmbeddedPostgres) -> Iterator[Standby]:
+    with Standby(primary) as standby:
+        yield standby
+
+
+async def ask(cluster: EmbeddedPostgres, query: str) -> object:
+    connection = await asyncpg.connect(cluster.url(database="postgres"))
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+def sessions(cluster: EmbeddedPostgres) -> object:
+    return asyncio.run(ask(cluster, SESSIONS))
+
+
+def either(*clusters: EmbeddedPostgres) -> str:
+    """The URL of a standby, if there is one, among these."""
+    url = Project(clusters[0], "documented").url()
+    hosts = ",".join(f"127.0.0.1:{cluster.port}" for cluster in clusters)
+    return url.replace(f"127.0.0.1:{clusters[0].port}", hosts) + "?target_session_attrs=prefer-standby"
+
+
+@pytest.mark.parametrize("first", ["primary", "standby"])
+def test_everything_is_read_from_the_standby_whichever_is_named_first(
+    primary: EmbeddedPostgres, standby: Standby, tmp_path: Path, first: str
+) -> None:
+    hosts = (primary, standby) if first == "primary" else (standby, primary)
+    with serving_process(ServiceProcess(tmp_path, either(*hosts))) as service:
+        assert service.whole()
+        for path in READ:
+            assert service.get(path, claimed()).status_code == 200, path
+        with service.streaming(STREAM) as answer:
+            row = Row(datetime.now(UTC))
+            lines = events(answer)
+            asyncio.run(write(primary, row))
+            assert next(data["id"] for _, data in lines if "id" in data) == str(row.id)
+        assert sessions(primary) == 0
+        assert sessions(standby) != 0
+
+
+async def write(primary: EmbeddedPostgres, row: Row) -> None:
+    async with Project(primary, "documented").connect() as connection:
+        await insert(connection, [row])
+
+
+def test_without_a_standby_the_primary_is_read_and_one_that_takes_over_is_too(
+    primary: EmbeddedPostgres, standby: Standby, tmp_path: Path
+) -> None:
+    with serving_process(ServiceProcess(tmp_path, either(primary, standby))) as service:
+        assert service.whole()
+        standby.stop()
+        eventually(service.whole, within=RECOVERY_SECONDS)
+        assert sessions(primary) != 0
+        standby.start()
+        primary.stop()
+        try:
+            eventually(service.whole, within=RECOVERY_SECONDS)
+            standby.promote()
+            eventually(service.whole, within=RECOVERY_SECONDS)
+        finally:
+            primary.start()
+
+
+async def test_a_query_that_gives_way_to_what_the_primary_sends_may_be_tried_again(
+    primary: EmbeddedPostgres, standby: Standby
+) -> None:
+    """A standby ends queries that need rows which its primary has cleared away. That is no finding, and no fault."""
+    settings = Project(standby, "documented").settings(database_timeout_ms=60_000)
+    database, on_primary = Database(settings), Project(primary, "documented")
+
+    async def read() -> None:
+        async with database.connection() as connection, database.transaction(connection, settings.reading_role):
+            await connection.fetch("select count(*), pg_sleep(10) from public.strategy_runs")
+
+    try:
+        reading = asyncio.ensure_future(read())
+        await asyncio.sleep(0.5)
+        await on_primary.execute("update strategy_runs set updated_at = now()")
+        await on_primary.execute("vacuum (freeze) strategy_runs")
+        with pytest.raises(DatabaseTimeoutError, match="gave up"):
+            await reading
+    finally:
+        await database.close()
