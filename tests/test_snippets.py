@@ -33,10 +33,11 @@ ELSEWHERE = {
     "docker build --tag runner-diagnostics .": NO_DAEMON,
     "docker run --rm --env-file .env --publish 8000:8000 runner-diagnostics": NO_DAEMON,
 }
-# How others are read: tests/test_documents.py applies the SQL and reads two of the YAML blocks, the third is below.
+# How others are read: tests/test_documents.py applies the SQL of a login and reads two of the YAML blocks, the third is
+# below; tests/partitioned.py applies the SQL that partitions.
 READ = {
     ("README.md", "sql"): 1,
-    ("docs/deployment.md", "sql"): 1,
+    ("docs/deployment.md", "sql"): 3,
     ("docs/deployment.md", "yaml"): 2,
     ("docs/ci.md", "yaml"): 1,
 }
