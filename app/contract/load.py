@@ -84,8 +84,8 @@ def _contradictions_of_table(table: Table) -> Iterator[str]:
     for absent in table.absent_columns:
         if absent.name in names:
             yield f"tables.{table.name}.absent_columns names {absent.name!r}, which is also among its columns"
-    if table.select_policy is not None and len(table.primary_key) != 1:
-        yield f"tables.{table.name}.select_policy needs a primary_key of one column, to sample rows by"
+    if table.select_policy is not None and len(table.primary_key) not in (1, 2):
+        yield f"tables.{table.name}.select_policy needs a primary_key of one or two columns, to sample rows by"
     if table.select_policy is not None and table.select_policy.owner_column not in names:
         yield f"tables.{table.name}.select_policy.owner_column is not among its columns"
 

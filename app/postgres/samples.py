@@ -128,23 +128,29 @@ class Sampler:
         return replace(sample, documents=tuple(documents), variants=variants if possible else ())
 
     def keys(self, relation: Relation) -> dict[str, str]:
-        """The contract's key tells rows apart; on a partitioned table, what leads the real key finds them."""
+        """The contract's key tells rows apart, and what leads the real one finds them. Where that is the same, the
+        column that a table is partitioned by finds them in their partitions alone.
+        """
         leading = relation.primary_key[0]
-        documented = self._tables[relation.name].primary_key[0]
+        documented = self._tables[relation.name].primary_key
+        others = (name for name in documented if name in relation.primary_key and name != leading)
+        key = next(others, leading)
+        partitioning = (name for name in relation.partition_key if name in relation.primary_key)
         return {
             "schema": self._schema,
             "table": relation.name,
             "leading": leading,
-            "key": documented if documented in relation.primary_key else leading,
-            "second_key": leading,
+            "key": key,
+            "second_key": leading if key != leading else next(partitioning, leading),
         }
 
     async def _documents(self, rehearsal: Rehearsal, relation: Relation, sample: Sample) -> Sequence[Mapping[str, Any]]:
-        keys = [row.key for row in spread(sample.owned)][:MOST_DOCUMENTS]
-        if not keys:
+        rows = spread(sample.owned)[:MOST_DOCUMENTS]
+        if not rows:
             return ()
+        keys, second_keys = [row.key for row in rows], [row.second_key for row in rows]
         async with rehearsal.as_role(self._role) as connection:
-            found = await connection.fetch(statement("tick_documents", self.keys(relation)), keys)
+            found = await connection.fetch(statement("tick_documents", self.keys(relation)), keys, second_keys)
         return [json.loads(row["document"]) for row in found]
 
     async def _imagined(

@@ -106,11 +106,14 @@ class Viewer:
     async def _seen(
         self, rehearsal: Rehearsal, scene: Scene, who: Who, rows: Sequence[Row]
     ) -> frozenset[tuple[str, str]]:
-        """Asked for no row at all, an empty table still raises what its policies raise when they are planned."""
+        """Which of these rows are seen. Keys of two of them may together be those of a third, which was not asked for.
+        Asked for no row at all, an empty table still raises what its policies raise when they are planned.
+        """
         query = statement("visible_ticks", self._sampler.keys(scene.relation))
         found = await rehearsal.ask(*who, query, [row.key for row in rows], [row.second_key for row in rows])
         pairs = zip(found["keys"], found["second_keys"], strict=True)
-        return frozenset((str(key), str(second_key)) for key, second_key in pairs)
+        seen = frozenset((str(key), str(second_key)) for key, second_key in pairs)
+        return seen & {row.identity for row in rows}
 
     async def _on_documents(self, rehearsal: Rehearsal, scene: Scene, attempt: Attempt) -> Sight:
         """A made-up row shows what its certain columns decide. Where others do, it proves that somebody sees a row,

@@ -50,6 +50,11 @@ def test_bad_toml_names_its_line(tmp_path: Path) -> None:
         ('name = "service_role"', 'name = ""', "service_role.name"),
         ('indexed = ["scheduled_at"]', 'indexed = ["at"]', "tables.strategy_tick_runs.indexed"),
         ('owner_column = "user_id"', 'owner_column = "owner"', "tables.strategy_tick_runs.select_policy.owner_column"),
+        (
+            'primary_key = ["id"]\nrow_security',
+            'primary_key = ["scheduled_at", "id", "user_id"]\nrow_security',
+            "tables.strategy_tick_runs.select_policy",
+        ),
         ('{ name = "strategy_id", why', '{ name = "status", why', "tables.strategy_tick_runs.absent_columns"),
     ],
 )

@@ -1,5 +1,5 @@
 -- Some rows by their primary key, who owns them, and of what kind they are, at a constant cost. The key tells rows
--- apart; the second key is the column that leads the primary key, which on a partitioned table is another.
+-- apart; the second key is one more column of the primary key, where that has any.
 -- $1 the columns whose values together are a row's kind (text[]).
 select
   sampled.:"key" as key,
