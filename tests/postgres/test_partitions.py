@@ -1,13 +1,16 @@
 """Ticks partitioned by month, as docs/deployment.md shows it, are verified, mended and read as those of one table."""
 
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
 from app.contract.check import Outcome
 from app.contract.load import load_contract
+from app.demo.database import OWNER
 from tests.databases import VERSIONS, Project, failures, with_outcome
 from tests.partitioned import partition
+from tests.proof import prove
 
 TICKS = "select count(*), md5(string_agg(t::text, ' ' order by t::text)) from public.strategy_tick_runs as t"
 
@@ -61,3 +64,64 @@ async def test_rows_of_one_moment_are_told_apart_by_a_key_of_two_columns(
     await partitioned.execute("create policy leak on strategy_tick_runs for select using (status = 'skipped')")
     report = await partitioned.check(runner_contract=own_contract)
     assert failures(report).keys() == {"strategy_tick_runs.access.other"}
+
+
+BROKEN = {
+    "a missing column": "alter table strategy_tick_runs drop column latency_ms",
+    "a missing column that points elsewhere": "alter table strategy_tick_runs drop column strategy_run_id",
+    "a missing foreign key": """
+        alter table strategy_tick_runs drop constraint strategy_tick_runs_strategy_run_id_fkey;
+    """,
+    "the legacy column": """
+        alter table strategy_tick_runs add column strategy_id uuid references strategies (id);
+        insert into strategies (user_id, name) select id, 'old' from user_profiles limit 1;
+        update strategy_tick_runs set strategy_id = (select min(id::text)::uuid from strategies);
+        alter table strategy_tick_runs alter column strategy_id set not null;
+    """,
+    "a missing policy": 'drop policy "Users read their own ticks, admins all" on strategy_tick_runs',
+    "row security that is off": "alter table strategy_tick_runs disable row level security",
+    "a missing CHECK": "alter table strategy_tick_runs drop constraint strategy_tick_runs_status_check",
+    "a CHECK that refuses a documented value": """
+        delete from strategy_tick_runs where status = 'blocked';
+        alter table strategy_tick_runs drop constraint strategy_tick_runs_status_check,
+          add constraint strategy_tick_runs_status_check check (status in ('ok', 'skipped', 'error'));
+    """,
+    "a column that takes null": "alter table strategy_tick_runs alter column started_at drop not null",
+    "a column of a narrower type": "alter table strategy_tick_runs alter column reason type varchar(200)",
+    "no primary key": "alter table strategy_tick_runs drop constraint strategy_tick_runs_pkey",
+    "no grants": "revoke all on strategy_tick_runs from service_role, authenticated",
+}
+
+
+# A foreign key would be checked under a lock, a CHECK be of values that nobody knows, a key be of rows that share it.
+FOR_A_PERSON = {
+    "a missing column that points elsewhere": {"strategy_tick_runs.column.strategy_run_id.references"},
+    "a missing foreign key": {"strategy_tick_runs.column.strategy_run_id.references"},
+    "a missing CHECK": {"strategy_tick_runs.column.status.values"},
+    "no primary key": {"strategy_tick_runs.primary_key"},
+}
+
+
+@pytest.mark.parametrize(("version", "name"), [*zip(cycle(VERSIONS), BROKEN, strict=False)])
+async def test_what_breaks_is_mended_or_left_to_a_person(partitioned: Project, name: str) -> None:
+    await partitioned.execute(BROKEN[name])
+    before, after = await prove(partitioned)
+    assert failures(before)
+    assert failures(after).keys() == FOR_A_PERSON.get(name, set())
+    for decision in before.fix.decisions:
+        if decision.proposal is not None:
+            await partitioned.execute(decision.proposal, OWNER)
+    assert failures(await partitioned.check()).keys() <= {"strategy_tick_runs.column.status.values"}
+
+
+async def test_a_foreign_key_that_is_not_validated_is(partitioned: Project) -> None:
+    """Since Postgres 18 a partitioned table takes one."""
+    await partitioned.execute(
+        """
+        alter table strategy_tick_runs drop constraint strategy_tick_runs_strategy_run_id_fkey,
+          add foreign key (strategy_run_id) references strategy_runs (id) not valid;
+        """
+    )
+    before, after = await prove(partitioned)
+    assert failures(before).keys() == before.fix.mends == {"strategy_tick_runs.column.strategy_run_id.references"}
+    assert failures(after) == {}

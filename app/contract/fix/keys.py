@@ -42,7 +42,8 @@ def primary_key(subject: Subject) -> Iterator[Step]:
         sql = block(*_key_commands(subject, released), declare=f"ready name;\n{FOUND}")
         yield Statement(1, keys, about, sql, (BUILDS_INDEX, *_no_longer_required(released)))
     else:
-        yield Decision(keys, obstacle, f"alter table {subject.target.name} add primary key ({identifiers(wanted)});")
+        held = dict.fromkeys((*wanted, *subject.relation.partition_key))
+        yield Decision(keys, obstacle, f"alter table {subject.target.name} add primary key ({identifiers(held)});")
 
 
 def foreign_keys(subject: Subject) -> Iterator[Step]:
@@ -179,7 +180,7 @@ def _foreign_obstacle(subject: Subject, column: Column, reference: Reference) ->
         if key.columns == (column.name,)
         and (key.referenced_schema, key.referenced_table, key.referenced_columns) == wanted
     ]
-    if subject.relation.kind == PARTITIONED:
+    if subject.relation.kind == PARTITIONED and not matching:
         return "A foreign key of a partitioned table cannot be added without a look at every row, under a lock."
     if matching and not any(key.enforced for key in matching):
         return "Somebody has turned the foreign key off. Find the orphans first, then turn it on again."
