@@ -205,10 +205,11 @@ class TickFeed:
             self._tell(Notice(NoticeKind.CLOSED, "Ticks are not read any more."))
 
     async def _poll(self) -> None:
-        as_of, ids = await self._ticks.recent(_earlier(self._as_of, RE_READ), MOST_RECENT)
+        since = _earlier(self._as_of, RE_READ)
+        as_of, ids = await self._ticks.recent(since, MOST_RECENT)
         new = [id_ for id_ in ids if id_ not in self._known]
         for place in range(0, len(new), PAGE):
-            ticks = await self._ticks.by_ids(new[place : place + PAGE])
+            ticks = await self._ticks.by_ids(new[place : place + PAGE], since)
             # Many listen with the same filter, most of them with none.
             matching: dict[TickFilter, list[Tick]] = {}
             for listener in self._listeners:

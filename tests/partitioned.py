@@ -1,6 +1,7 @@
 """A table of ticks partitioned by month, made by the SQL that docs/deployment.md shows."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlparse
@@ -14,10 +15,17 @@ _, PREPARING, PARTITIONING = re.findall(
 )
 
 
-async def partition(project: Project, now: str = "now()") -> None:
-    """As a reader applies it; `now` is an expression for the time at which they do."""
+async def partition(project: Project) -> None:
+    """As a reader applies it."""
     await project.execute(OWN)
     async with project.connect(OWNER) as connection:
         for command in sqlparse.split(PREPARING):
-            await connection.execute(command.replace("now()", now))
-        await connection.execute(PARTITIONING.replace("now()", now))
+            await connection.execute(command)
+        await connection.execute(PARTITIONING)
+
+
+def border() -> datetime:
+    """Where the first partition, of all that was there, ends and the second begins."""
+    return (datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(
+        day=1
+    )

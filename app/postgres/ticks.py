@@ -119,10 +119,11 @@ class Ticks:
             as_of, ids = _one(await connection.fetchrow(self._recent, since, limit))
         return as_of, [ids[place : place + 16] for place in range(0, len(ids), 16)]
 
-    async def by_ids(self, ids: Sequence[bytes]) -> list[Tick]:
-        """The ticks with these ids that are still there, in their order."""
+    async def by_ids(self, ids: Sequence[bytes], since: datetime) -> list[Tick]:
+        """The ticks with these ids that are still there, in their order; none is scheduled before that time."""
         async with self._reading() as connection:
-            return [_tick(row) for row in await connection.fetch(self._by_id, [UUID(bytes=id_) for id_ in ids])]
+            rows = await connection.fetch(self._by_id, [UUID(bytes=id_) for id_ in ids], since)
+        return [_tick(row) for row in rows]
 
     async def after(self, position: Position, limit: int) -> list[Tick]:
         """The next ticks above a position, oldest first."""

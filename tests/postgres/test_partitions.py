@@ -1,5 +1,7 @@
 """Ticks partitioned by month, as docs/deployment.md shows it, are verified, mended and read as those of one table."""
 
+import asyncio
+from datetime import timedelta
 from itertools import cycle
 from pathlib import Path
 
@@ -9,10 +11,21 @@ from app.contract.check import Outcome
 from app.contract.load import load_contract
 from app.demo.database import OWNER
 from tests.databases import VERSIONS, Project, failures, with_outcome
-from tests.partitioned import partition
+from tests.partitioned import border, partition
+from tests.postgres.test_ticks import reading
 from tests.proof import prove
+from tests.ticks import Row, refill
 
 TICKS = "select count(*), md5(string_agg(t::text, ' ' order by t::text)) from public.strategy_tick_runs as t"
+
+
+OTHERS_END = """
+do $$ begin
+  while exists (select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()) loop
+    perform pg_sleep(0.01), pg_stat_clear_snapshot();
+  end loop;
+end $$
+"""
 
 
 @pytest.fixture
@@ -125,3 +138,26 @@ async def test_a_foreign_key_that_is_not_validated_is(partitioned: Project) -> N
     before, after = await prove(partitioned)
     assert failures(before).keys() == before.fix.mends == {"strategy_tick_runs.column.strategy_run_id.references"}
     assert failures(after) == {}
+
+
+async def scanned(project: Project) -> set[str]:
+    """The partitions that were read since the last call. A session's counts are complete once it has ended."""
+    async with project.connect() as connection, asyncio.timeout(20):
+        await connection.execute(OTHERS_END)
+        found = await connection.fetch(
+            "select relname from pg_stat_user_tables where schemaname = 'strategy_ticks' and seq_scan + idx_scan > 0"
+        )
+        await connection.execute("select pg_stat_reset()")
+    return {row["relname"] for row in found}
+
+
+async def test_new_ticks_are_looked_for_in_their_partition_alone(partitioned: Project) -> None:
+    rows = [Row(border() + timedelta(minutes=minute)) for minute in range(-1, 2)]
+    await refill(partitioned, rows)
+    await scanned(partitioned)
+    async with reading(partitioned) as ticks:
+        found = await ticks.by_ids([row.id.bytes for row in rows[1:]], border())
+    assert [tick.id for tick in found] == [row.id for row in rows[1:]]
+    read = await scanned(partitioned)
+    assert f"month_{border():%Y_%m}" in read
+    assert "strategy_tick_runs" not in read
