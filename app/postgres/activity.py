@@ -13,6 +13,7 @@ import asyncpg
 from app.postgres.pool import Connection, Database
 from app.postgres.sections import SectionReader
 from app.postgres.statements import statement
+from app.postgres.stored import stored_ticks
 from app.postgres.window import WindowMemory, WindowReader, known_periods, served_slots
 from app.runner.figures import Window
 from app.runner.model import (
@@ -32,7 +33,6 @@ from app.runner.model import (
     Section,
     Slots,
     Thresholds,
-    Tick,
     history_of,
     loudness,
 )
@@ -252,13 +252,9 @@ class _Transaction:
         silent = [run for run in wanted if not beyond_horizon(run, horizon, self._thresholds)]
         silent.sort(key=lambda run: run.status != PAUSED)
         wanted = [*slow, *silent[:MOST_SILENT_RUNS]]
-        ids, users = [run.id for run in wanted], [run.user_id for run in wanted]
-        rows = await self._fetch(Section.STORED, "stored_ticks", self._as_of, ids, users, self._schema)
-        if rows is None:
+        ticks = await stored_ticks(self._fetch, self._as_of, wanted, self._schema)
+        if ticks is None:
             return None
-        ticks = defaultdict(list)
-        for row in rows:
-            ticks[row["id"]].append(Tick(row["scheduled_at"], row["status"], row["reason"]))
         return {run: history for run, some in ticks.items() if (history := history_of(some)) is not None}
 
     async def _grid(self, runs: Runs | None, grid: GridSlots) -> Slots | None:

@@ -240,6 +240,25 @@ async def test_of_a_silent_run_the_rows_stored_last_tell_since_when(project: Pro
     assert [row.last_tick_at for row in without] == [None]
 
 
+@pytest.mark.parametrize("others", [0, 3_000, 20_000])
+async def test_of_more_rows_than_are_looked_at_those_stored_last_are_the_newest(project: Project, others: int) -> None:
+    """Whatever the planner makes of their number."""
+    run = "(select id, user_id from strategy_runs where symbol = 'ETH-USD' order by id limit 1)"
+    await project.execute(
+        OLD + ", last_run_at = null; truncate strategy_tick_runs;"
+        "insert into strategy_tick_runs (strategy_run_id, user_id, scheduled_at, started_at, status)"
+        f" select id, user_id, now() - n * interval '1 minute', now(), 'ok'"
+        f" from (select id, user_id from strategy_runs where symbol <> 'ETH-USD' limit 2) run,"
+        f"   generate_series({others // 2 + 1500}, 1501, -1) n;"
+        "insert into strategy_tick_runs (strategy_run_id, user_id, scheduled_at, started_at, status)"
+        f" select id, user_id, now() - n * interval '1 minute', now(), case when n < 303 then 'error' else 'ok' end"
+        f" from {run} run, generate_series(1500, 300, -1) n;"
+        "analyze strategy_tick_runs"
+    )
+    (streak,) = (await status(project)).streaks or ()
+    assert streak.errors == 3
+
+
 async def test_odd_rows_raise_nothing(project: Project) -> None:
     """Times that no calendar has, nulls where they may be, negative latencies, and a meta of a megabyte."""
     await project.execute(

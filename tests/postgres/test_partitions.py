@@ -4,17 +4,22 @@ import asyncio
 from datetime import timedelta
 from itertools import cycle
 from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from app.contract.check import Outcome
 from app.contract.load import load_contract
 from app.demo.database import OWNER
-from tests.databases import VERSIONS, Project, failures, with_outcome
+from app.demo.server import EmbeddedPostgres
+from tests.api.service import Service, claimed, serving_project
+from tests.databases import VERSIONS, Project, failures, new_project, with_outcome
 from tests.partitioned import border, partition
 from tests.postgres.test_ticks import reading
 from tests.proof import prove
-from tests.ticks import Row, refill
+from tests.ticks import RUNS, USERS, Row, refill
 
 TICKS = "select count(*), md5(string_agg(t::text, ' ' order by t::text)) from public.strategy_tick_runs as t"
 
@@ -161,3 +166,61 @@ async def test_new_ticks_are_looked_for_in_their_partition_alone(partitioned: Pr
     read = await scanned(partitioned)
     assert f"month_{border():%Y_%m}" in read
     assert "strategy_tick_runs" not in read
+
+
+PATHS = ("/status?window=1h", "/status?window=24h", "/runs", "/tick-runs?limit=500&fields=meta")
+EXPORTED = ("text/csv", "application/x-ndjson")
+
+
+def told(service: Service, path: str, **headers: str) -> Any:  # noqa: ANN401 - any JSON
+    """An answer without what is of one request."""
+    answer = service.get(f"/api/runner{path}", claimed(), headers=headers)
+    assert answer.status_code == 200, answer.text
+    if "Accept" in headers:
+        return answer.text
+    body = {name: value for name, value in answer.json().items() if name not in ("requestId", "durationMs", "cached")}
+    for section in body.get("sections", {}).values():
+        assert section["ok"], section
+        del section["durationMs"]
+    return body
+
+
+def pages(service: Service, query: str) -> list[Any]:
+    found = [told(service, f"/tick-runs?limit=70{query}")]
+    while found[-1]["nextCursor"] is not None:
+        found.append(told(service, f"/tick-runs?limit=70{query}&cursor={found[-1]['nextCursor']}"))
+    return found
+
+
+async def test_the_answers_are_those_of_a_plain_table(
+    partitioned: Project, cluster: EmbeddedPostgres, clock: list[int]
+) -> None:
+    chance = Random(7)
+    minutes = [border() + timedelta(minutes=minute, seconds=-4) for minute in range(-60, 40)]
+    rows = [
+        Row(at, UUID(int=chance.getrandbits(128)), run, user, chance.choice(["ok", "ok", "skipped", "error"]), "why")
+        for at in minutes
+        for run, user in zip(RUNS, USERS, strict=True)
+    ]
+    # Of a run that is silent later on more is stored in the old partition than is looked at.
+    rows += [Row(border() - timedelta(minutes=n), UUID(int=n), RUNS[0]) for n in range(1_100)]
+    rows += [Row(border() + timedelta(hours=1 + n), UUID(int=2_000 + n), RUNS[0], status="error") for n in range(3)]
+    rows.sort(key=lambda row: row.scheduled_at)
+    async with new_project(cluster) as plain:
+        for project in (plain, partitioned):
+            await refill(project, rows)
+        with serving_project(plain) as one, serving_project(partitioned) as other:
+            for now in (border() + timedelta(minutes=30), border() + timedelta(days=3)):
+                clock.append(int(now.timestamp()) * 1_000_000)
+                for path in PATHS:
+                    assert told(other, path) == told(one, path), path
+            for query in (
+                "",
+                "&status=error",
+                f"&strategy_run_id={RUNS[1]}&reason=w",
+                f"&since={border():%Y-%m-%dT00:30:00Z}",
+            ):
+                assert pages(other, query) == pages(one, query)
+            for accept in EXPORTED:
+                assert told(other, "/tick-runs", Accept=accept) == told(one, "/tick-runs", Accept=accept)
+            assert told(one, "/tick-runs", Accept="text/csv").count("\n") == len(rows) + 1

@@ -2,8 +2,16 @@
 -- "the newest of one run": there is an index on the run and one on the time, and none on both. An index on the run alone
 -- keeps equal entries in the order of the rows' places (since Postgres 12), so that backwards along it come the rows
 -- stored last: in a table that is only appended to, the newest. The pair of comparisons instead of one equality keeps
--- the planner from taking that order for granted. Without such an index nothing is read. $1 asOf; $2, $3 ids and users.
-select run.id, tick.scheduled_at, coalesce(tick.status, 'null') as status, pg_catalog.left(tick.reason, 200) as reason
+-- the planner from taking that order for granted, and sorting.sql from making one of its own. Without such an index
+-- nothing is read. Among partitions there is no such order: of a table that has any, a span of time is read after the
+-- other. $1 asOf; $2, $3 ids and users; $4 the schema; $5 the time from which, $6 that before which, null for all.
+select run.id, tick.scheduled_at, coalesce(tick.status, 'null') as status, pg_catalog.left(tick.reason, 200) as reason,
+  exists (
+    select
+    from pg_catalog.pg_class as relation
+    join pg_catalog.pg_namespace as namespace on namespace.oid = relation.relnamespace
+    where namespace.nspname = $4 and relation.relname = 'strategy_tick_runs' and relation.relkind = 'p'
+  ) as partitioned
 from rows from (pg_catalog.unnest($2::uuid[]), pg_catalog.unnest($3::uuid[])) as run (id, user_id)
 cross join lateral (
   select stored.scheduled_at, stored.status, stored.reason
@@ -11,6 +19,8 @@ cross join lateral (
     select stored.scheduled_at, stored.status, stored.reason, stored.user_id
     from :"schema".strategy_tick_runs as stored
     where stored.strategy_run_id >= run.id and stored.strategy_run_id <= run.id
+      and ($5::timestamptz is null or stored.scheduled_at >= $5)
+      and ($6::timestamptz is null or stored.scheduled_at < $6)
     order by stored.strategy_run_id desc
     limit 1000
   ) as stored
