@@ -84,6 +84,8 @@ async def test_rows_of_one_moment_are_told_apart_by_a_key_of_two_columns(
     assert failures(report).keys() == {"strategy_tick_runs.access.other"}
 
 
+OWNED = [*zip(RUNS, USERS, strict=True)]
+
 BROKEN = {
     "a missing column": "alter table strategy_tick_runs drop column latency_ms",
     "a missing column that points elsewhere": "alter table strategy_tick_runs drop column strategy_run_id",
@@ -145,27 +147,28 @@ async def test_a_foreign_key_that_is_not_validated_is(partitioned: Project) -> N
     assert failures(after) == {}
 
 
-async def scanned(project: Project) -> set[str]:
-    """The partitions that were read since the last call. A session's counts are complete once it has ended."""
+async def rows_read(project: Project) -> dict[str, int]:
+    """How many rows of each partition were read since the last call. A session's counts are complete once it ended."""
     async with project.connect() as connection, asyncio.timeout(20):
         await connection.execute(OTHERS_END)
         found = await connection.fetch(
-            "select relname from pg_stat_user_tables where schemaname = 'strategy_ticks' and seq_scan + idx_scan > 0"
+            "select relname, seq_tup_read + idx_tup_fetch as read from pg_stat_user_tables"
+            " where schemaname = 'strategy_ticks'"
         )
         await connection.execute("select pg_stat_reset()")
-    return {row["relname"] for row in found}
+    return {row["relname"]: row["read"] for row in found}
 
 
 async def test_new_ticks_are_looked_for_in_their_partition_alone(partitioned: Project) -> None:
     rows = [Row(border() + timedelta(minutes=minute)) for minute in range(-1, 2)]
     await refill(partitioned, rows)
-    await scanned(partitioned)
+    await rows_read(partitioned)
     async with reading(partitioned) as ticks:
         found = await ticks.by_ids([row.id.bytes for row in rows[1:]], border())
     assert [tick.id for tick in found] == [row.id for row in rows[1:]]
-    read = await scanned(partitioned)
-    assert f"month_{border():%Y_%m}" in read
-    assert "strategy_tick_runs" not in read
+    read = await rows_read(partitioned)
+    assert read[f"month_{border():%Y_%m}"] >= 2
+    assert read["strategy_tick_runs"] == 0
 
 
 PATHS = ("/status?window=1h", "/status?window=24h", "/runs", "/tick-runs?limit=500&fields=meta")
@@ -200,7 +203,7 @@ async def test_the_answers_are_those_of_a_plain_table(
     rows = [
         Row(at, UUID(int=chance.getrandbits(128)), run, user, chance.choice(["ok", "ok", "skipped", "error"]), "why")
         for at in minutes
-        for run, user in zip(RUNS, USERS, strict=True)
+        for run, user in OWNED
     ]
     # Of a run that is silent later on more is stored in the old partition than is looked at.
     rows += [Row(border() - timedelta(minutes=n), UUID(int=n), RUNS[0]) for n in range(1_100)]
@@ -224,3 +227,20 @@ async def test_the_answers_are_those_of_a_plain_table(
             for accept in EXPORTED:
                 assert told(other, "/tick-runs", Accept=accept) == told(one, "/tick-runs", Accept=accept)
             assert told(one, "/tick-runs", Accept="text/csv").count("\n") == len(rows) + 1
+
+
+async def test_a_status_of_an_hour_reads_the_ticks_of_that_hour(partitioned: Project, clock: list[int]) -> None:
+    """Of each older partition it reads no more than the newest tick, where every run has ticked in that hour."""
+    times = [border() + timedelta(minutes=minute, seconds=-4) for minute in (*range(-500, 0, 5), 170, 175, 180)]
+    await refill(partitioned, [Row(at, strategy_run_id=run, user_id=user) for at in times for run, user in OWNED])
+    await partitioned.execute(
+        "update strategy_runs set status = 'stopped' where id not in (select strategy_run_id from strategy_tick_runs);"
+        "analyze strategy_tick_runs"
+    )
+    clock.append(int((border() + timedelta(minutes=180)).timestamp()) * 1_000_000)
+    await rows_read(partitioned)
+    with serving_project(partitioned) as service:
+        assert told(service, "/status?window=1h")["ticks"]["total"] == 3 * len(OWNED)
+    read = await rows_read(partitioned)
+    assert read[f"month_{border():%Y_%m}"] >= 3 * len(OWNED)
+    assert read["strategy_tick_runs"] <= 1

@@ -217,7 +217,23 @@ async def test_a_clock_that_was_set_back_has_all_read_again(project: Project, cl
             assert figures(await one.status(Window.DAY)) == figures(await read_whole(project, Window.DAY))
 
 
-async def test_a_partition_that_is_dropped_has_all_read_again(project: Project, clock: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ("select 1", "drop table early"),
+        ("select 1", "truncate early"),
+        ("select 1", "delete from early"),
+        ("select 1", "alter table strategy_tick_runs detach partition early"),
+        (
+            "alter table strategy_tick_runs detach partition early",
+            "alter table strategy_tick_runs attach partition early for values from (minvalue) to ('2026-11-25T00:00Z')",
+        ),
+    ],
+    ids=["drop", "truncate", "delete", "detach", "attach"],
+)
+async def test_a_partition_that_comes_or_goes_has_all_read_again(
+    project: Project, clock: list[int], before: str, change: str
+) -> None:
     async with project.connect() as connection, pulse(project) as one:
         await connection.execute(
             """
@@ -229,13 +245,17 @@ async def test_a_partition_that_is_dropped_has_all_read_again(project: Project, 
             """
         )
         await begin(connection, Random(4))
+        await connection.execute(before)
         clock.append(NOW)
         await one.status(Window.DAY)
         clock.append(NOW + SECOND)
         assert remembered(await one.status(Window.DAY))
-        await connection.execute("drop table early")
+        await connection.execute(change)
+        await connection.execute("select pg_stat_force_next_flush()")
         clock.append(NOW + 2 * SECOND)
-        assert figures(await one.status(Window.DAY)) == figures(await read_whole(project, Window.DAY))
+        report = await one.status(Window.DAY)
+        assert figures(report) == figures(await read_whole(project, Window.DAY))
+        assert not remembered(report)
 
 
 async def test_what_could_not_be_read_is_not_remembered(project: Project, clock: list[int]) -> None:
