@@ -244,3 +244,18 @@ async def test_a_status_of_an_hour_reads_the_ticks_of_that_hour(partitioned: Pro
     read = await rows_read(partitioned)
     assert read[f"month_{border():%Y_%m}"] >= 3 * len(OWNED)
     assert read["strategy_tick_runs"] <= 1
+
+
+async def test_through_the_whole_the_rules_of_the_whole_decide(partitioned: Project) -> None:
+    """Nobody but the owner may use the schema that the partitions are in."""
+    await refill(partitioned, [Row(border() + timedelta(minutes=minute)) for minute in range(-2, 3)])
+    month = f"strategy_ticks.month_{border():%Y_%m}"
+    for sql in (
+        f"alter table {month} enable row level security",
+        f"grant all on {month} to anon; create policy open on {month} using (true)",
+        f"alter table {month} owner to supabase_admin",
+        "drop table strategy_ticks.beyond",
+        f"alter table strategy_tick_runs detach partition {month}",
+    ):
+        await partitioned.execute(sql)
+        assert with_outcome(await partitioned.check(), *set(Outcome) - {Outcome.PASS}) == {}, sql
