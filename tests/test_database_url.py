@@ -73,6 +73,7 @@ def test_an_option_that_would_change_something_is_named(options: str, named: str
         "postgresql://h/x?" + "sesame" * 20 + "=1",
         "postgresql://h/x?statement_timeout=sesame",
         "postgresql://h/x?sslmode=sesame",
+        "postgresql://h/x?target_session_attrs=sesame",
     ],
 )
 def test_nothing_of_a_url_is_repeated_but_the_name_of_an_option(url: str) -> None:

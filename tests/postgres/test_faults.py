@@ -91,9 +91,7 @@ async def test_a_database_that_does_not_exist_is_said(project: Project) -> None:
     assert "no database of that name" in str(error)
 
 
-@pytest.mark.parametrize(
-    "option", ["host", "port", "target_session_attrs", "ssl_min_protocol_version", "sslnegotiation"]
-)
+@pytest.mark.parametrize("option", ["host", "port", "ssl_min_protocol_version", "sslnegotiation"])
 async def test_a_url_asyncpg_cannot_use_is_not_repeated(project: Project, option: str) -> None:
     """The driver's own error quotes the part it stumbled over, and that may be the password."""
     url = f"postgresql:///x?user=user&host={HOST}&sslmode=require&{option}={HOST}:{PASSWORD}"
