@@ -138,9 +138,17 @@ def _hosts(parts: SplitResult, options: dict[str, str]) -> list[str]:
     """An option counts where the URL has no host of its own, as the driver has it."""
     _, _, named = parts.netloc.rpartition("@")
     if named:
-        return [unquote(found["address"] or found["name"]).lower() for found in HOST.finditer(named)]
+        return [unquote(_without_port(host)).lower() for host in named.split(",")]
     hosts = options.get("host", "").split(",")
-    return [host.rsplit(":", 1)[0] if host.count(":") == 1 else host for host in hosts]
+    if len(hosts) > 1 and not all(hosts):
+        raise ValueError(UNREADABLE)
+    return list(map(_without_port, hosts))
+
+
+def _without_port(host: str) -> str:
+    """An address of IPv6 that an option names without brackets stays as it is."""
+    found = HOST.fullmatch(host)
+    return host if found is None else found["address"] or found["name"]
 
 
 def _is_on_this_machine(host: str) -> bool:

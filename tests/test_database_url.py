@@ -94,6 +94,8 @@ def test_nothing_of_a_url_is_repeated_but_the_name_of_an_option(url: str) -> Non
         ("postgresql:///x?host=localhost", "localhost", True),
         ("postgresql:///x?host=localhost:5433", "localhost", True),
         ("postgresql:///x?host=::1", "::1", True),
+        ("postgresql:///x?host=[::1]:5433", "::1", True),
+        ("postgresql:///x?host=[::1],[2001:db8::1]:5433", "::1, 2001:db8::1", False),
         ("postgresql:///x?host=localhost,db.acme.co", "localhost, db.acme.co", False),
         ("postgresql://db.acme.co/x?host=localhost", "db.acme.co", False),
         ("postgresql://localhost.acme.co/x", "localhost.acme.co", False),
@@ -132,6 +134,11 @@ def test_the_driver_goes_to_the_hosts_that_were_read(named: list[tuple[str, int 
 def test_hosts_that_the_driver_would_stumble_over_are_none(hosts: str) -> None:
     with pytest.raises(ConfigurationError, match="DATABASE_URL cannot be parsed"):
         load(database_url=f"postgresql://u:{hosts}" if "@" in hosts else f"postgresql://u@{hosts}/x")
+
+
+def test_an_empty_host_among_those_of_an_option_is_none() -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL cannot be parsed"):
+        load(database_url="postgresql:///x?host=a,,b")
 
 
 def test_a_root_certificate_wins_over_what_the_url_says_of_encryption() -> None:

@@ -21,7 +21,7 @@ CONNECT_FAULTS = (*QUERY_FAULTS, ValueError)
 
 # Someone holds a lock, what was called is too slow, or a standby gave the query up for what its primary sent: nothing
 # is known, and trying on would cost as much again.
-IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.SerializationError)
+IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.TransactionRollbackError)
 
 # By SQLSTATE or its class. The server's own words are not passed on: they may repeat a name or a part of the URL.
 _SQLSTATES = {
@@ -54,7 +54,7 @@ def fault(error: BaseException) -> DatabaseError:
     """The error of ours for one of the faults above. The text of the original is never part of it."""
     if isinstance(error, asyncpg.QueryCanceledError):
         return DatabaseTimeoutError("The database did not finish a query in time.")
-    if isinstance(error, asyncpg.SerializationError):
+    if isinstance(error, asyncpg.TransactionRollbackError):
         return DatabaseTimeoutError("The standby gave up a query for what its primary sent it; ask again.")
     if isinstance(error, TimeoutError):
         return DatabaseTimeoutError("The database did not answer in time.")
