@@ -20,24 +20,24 @@ PASSWORD = "correct horse"
 class SupabaseAuth:
     """`lasts`: seconds of the tokens it hands out, in turn, and the last one again and again. `asked`: for what.
 
-    A renewal waits while `may_renew` is not set.
+    A renewal waits while `may_renew` is not set, and without `renews` is out of order.
     """
 
     lasts: list[float]
     url: str = ""
     asked: list[str] = field(default_factory=list)
     refuses_renewal: bool = False
-    is_down: bool = False
+    renews: bool = True
     may_renew: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, grant: str, body: dict[str, Any], key: str | None) -> tuple[int, dict[str, Any]]:
         if key != KEY:
             return 401, {"msg": "No API key found in request"}
         self.asked.append(grant)
-        if self.is_down:
-            return 503, {"msg": "Service unavailable"}
         if grant == "refresh_token":
             self.may_renew.wait(20)
+            if not self.renews:
+                return 503, {"msg": "Service unavailable"}
         refused = self.refuses_renewal if grant == "refresh_token" else body.get("password") != PASSWORD
         if refused:
             return 400, {"code": 400, "error_code": "invalid_credentials", "msg": "Invalid login credentials"}

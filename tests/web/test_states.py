@@ -199,7 +199,8 @@ async def test_someone_who_is_no_admin_is_told_so(browser: Browser, project: Pro
 async def test_a_token_that_ends_leaves_what_was_read_and_asks_for_another(browser: Browser, project: Project) -> None:
     with serving_project(project) as service:
         async with reading(browser, service) as reader:
-            await reader.look("?window=6h", credential=token(exp=int(time.time()) - LEEWAY_SECONDS + 2))
+            await reader.look("?window=6h", credential=token(exp=int(time.time()) - LEEWAY_SECONDS + 6))
+            await expect(reader.find("#runs-body tbody tr").first).to_be_visible()
             await expect(reader.find("#sign-in")).to_contain_text("The session ended at")
             await expect(reader.find("#runs-body tbody tr").first).to_be_visible()
             await expect(reader.find("#content")).to_have_class("stale")
