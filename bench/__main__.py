@@ -1,7 +1,7 @@
-"""`make bench`: the ratios as one table, and the facts of the machine that they depend on.
+"""`make bench`: the ratios as one table, how cost grows, what viewers cost, and the machine that all that depends on.
 
-`make bench ARGS='--only ticks'` measures on the database of ten million ticks alone, `--only service` all but that;
-`--only pulse` and `--only pages` are parts of the former: the runner's status, and its ticks.
+`make bench ARGS='--only ticks'` measures on the database of ten million ticks alone; `--only pulse` and `--only pages`
+are parts of that: the runner's status, and its ticks. `--only service`, `growth` and `viewers` are the rest.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from app.demo.server import HOST
 from app.diagnostics import Diagnostics
 from app.postgres.pool import Connection, Database
 from bench.constant import measure_constancy
+from bench.growth import measure_growth, print_growth
 from bench.kept import KeptTicks, default_cache, kept_ticks
 from bench.kept_stage import KeptStage
 from bench.load import LoadGenerator
@@ -35,11 +36,13 @@ from bench.pulse import measure_pulse
 from bench.ratios import Batch, Comparison, Measurement, Unit, measure, print_table
 from bench.replay import Statement, record, replay
 from bench.stage import Stage, megabytes, run_service, set_stage
+from bench.viewers import print_viewers, run_viewers
 
 CALLERS = 16
 REQUESTS = 1000
 REPORTS = 2
 LONGEST_PROGRAM_SECONDS = 20
+VIEWERS, WATCHED_SECONDS = (1, 10, 100, 1000), 90.0
 
 LIVEZ = "/livez"
 SCHEMA = "/api/runner/schema"
@@ -62,16 +65,24 @@ def main() -> None:
             notes += [_machine(stage), _imports()]
             notes.append(f"After all that the service holds {megabytes(stage.service_id, 'VmRSS'):.0f} MB.")
         notes.append(f"The load generator took at most {load.busiest:.0%} of a core.")
-    if arguments.only != "service":
+    if arguments.only in (None, "ticks", "pulse", "pages"):
         with kept_ticks(arguments.cache) as ticks, tempfile.TemporaryDirectory() as empty:
             measurements += uvloop.run(_measure_kept(ticks, Path(empty), load, arguments.only))
             notes.append(_built(ticks))
-    print_table(measurements, notes)
+    if measurements:
+        print_table(measurements, notes)
+    if arguments.only in (None, "growth"):
+        with kept_ticks(arguments.cache) as ticks, tempfile.TemporaryDirectory() as empty:
+            print_growth(uvloop.run(measure_growth(ticks, Path(empty))), arguments.draw)
+    if arguments.only in (None, "viewers"):
+        print_viewers([run_viewers(viewers, WATCHED_SECONDS) for viewers in VIEWERS])
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=("service", "ticks", "pulse", "pages"), help="one part of the table")
+    parts = ("service", "ticks", "pulse", "pages", "growth", "viewers")
+    parser.add_argument("--only", choices=parts, help="one part of it")
+    parser.add_argument("--draw", type=Path, help="a folder for drawings of the growth")
     parser.add_argument(
         "--cache",
         type=Path,

@@ -1,24 +1,18 @@
-"""How cost grows with the ticks there are, and with the strategies that are active: `python -m bench.growth`.
+"""How cost grows with the ticks there are, and with the strategies that are active. Ten minutes or so.
 
-Prints two tables of milliseconds, the median of the rounds, and of how many times the least the most is. With `--draw`
-it draws them into a folder, as `growth-ticks.svg` and `growth-strategies.svg`. Ten minutes or so.
+Two tables of milliseconds, the median of the rounds, and of how many times the least the most is; drawn, too, as
+`growth-ticks.svg` and `growth-strategies.svg`.
 """
 
-import argparse
-import os
 import statistics
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pygal
-import uvloop
-from pygal.style import Style
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.kept import LARGEST, SIZES, KeptTicks, default_cache, kept_ticks
+from bench.kept import LARGEST, SIZES, KeptTicks
 from bench.kept_stage import KeptStage
 from bench.load import LoadGenerator
 
@@ -49,23 +43,16 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9")
 Costs = Mapping[str, Mapping[str, float]]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
-    parser.add_argument("--cache", type=Path, default=Path(os.environ.get("BENCH_CACHE") or default_cache()))
-    parser.add_argument("--draw", type=Path, help="a folder for the drawings")
-    arguments = parser.parse_args()
-    load, _, _ = os.getloadavg()
-    with kept_ticks(arguments.cache) as ticks, tempfile.TemporaryDirectory() as empty:
-        costs = uvloop.run(_measure(ticks, Path(empty)))
+def print_growth(costs: Costs, draw: Path | None) -> None:
+    """Two tables, and as many drawings where there is a folder for them."""
     console = Console(width=200, highlight=False, markup=False)
     for sweep, databases in SWEEPS.items():
         console.print(_table(sweep, databases, costs))
-        if arguments.draw is not None:
-            arguments.draw.joinpath(f"growth-{sweep}.svg").write_bytes(_drawing(sweep, databases, costs))
-    console.print(f"{os.cpu_count()} CPUs, load average before the start: {load:.1f}.")
+        if draw is not None:
+            draw.joinpath(f"growth-{sweep}.svg").write_bytes(_drawing(sweep, databases, costs))
 
 
-async def _measure(ticks: KeptTicks, directory: Path) -> Costs:
+async def measure_growth(ticks: KeptTicks, directory: Path) -> Costs:
     """In turns, so that what else the machine does falls on all of them."""
     databases = list(dict.fromkeys(database for sweep in SWEEPS.values() for database in sweep))
     load = LoadGenerator()
@@ -111,7 +98,11 @@ def _table(sweep: str, databases: Sequence[str], costs: Costs) -> Table:
 
 
 def _drawing(sweep: str, databases: Sequence[str], costs: Costs) -> bytes:
-    """Both axes by powers of ten, so that a line that rises with the number is one of 45 degrees."""
+    """By powers of ten: what costs in proportion rises as steeply as the numbers beside it."""
+    # Imported, it leaves a finder behind of a kind that Python warns of at every import from then on.
+    import pygal  # noqa: PLC0415
+    from pygal.style import Style  # noqa: PLC0415
+
     chart = pygal.Line(
         title=f"Milliseconds by {TITLES[sweep]}",
         logarithmic=True,
@@ -135,7 +126,3 @@ def _drawing(sweep: str, databases: Sequence[str], costs: Costs) -> bytes:
         chart.add(name, [costs[database][name] for database in databases], stroke_style=dashes)
     drawn: bytes = chart.render()
     return drawn
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What viewers cost the watched database: `python -m bench.viewers` has up to 1,000 look at one process.
+"""What viewers cost the watched database: up to 1,000 look at one process.
 
 Each does what the page does: a status and the runs every five seconds, the schema every thirty, one page of ticks as it
 arrives, and the stream. A runner ticks beside them. What the database did for the service's login alone is told by its
@@ -6,16 +6,13 @@ own log, which has every statement with the time it took, and by its account of 
 Two minutes or so a number of viewers; it stops by itself.
 """
 
-import argparse
 import asyncio
-import os
 import random
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import asyncpg
 import httpx
@@ -167,15 +164,8 @@ async def _listening(client: httpx.AsyncClient) -> AsyncIterator["asyncio.Task[N
     yield task
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.viewers", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=90, help="for which they are watched after they have come")
-    parser.add_argument("--viewers", type=int, nargs="+", default=[1, 10, 100, 1000])
-    arguments = parser.parse_args()
-    _print([run_viewers(number, arguments.seconds) for number in arguments.viewers])
-
-
 def run_viewers(viewers: int, seconds: float) -> Found:
+    """`seconds` are those for which they are watched after they have come."""
     with production_stage() as (cluster, settings, service):
         shared = Viewers(f"http://{HOST}:{service.port}", admin_token(settings))
         return uvloop.run(_run(cluster, shared, viewers, seconds))
@@ -207,7 +197,7 @@ async def _run(cluster: EmbeddedPostgres, shared: Viewers, viewers: int, seconds
     return Found(viewers, arriving, watching, requests)
 
 
-def _print(found: Sequence[Found]) -> None:
+def print_viewers(found: Sequence[Found]) -> None:
     table = Table(box=box.MARKDOWN)
     for heading in ("viewers", "requests a second", "statements an hour", "buffers an hour", "busy an hour"):
         table.add_column(heading, no_wrap=True, justify="right")
@@ -227,9 +217,3 @@ def _print(found: Sequence[Found]) -> None:
             f"{one.arriving.statements / one.viewers:,.1f} statements",
         )
     Console(width=220, highlight=False, markup=False).print(table)
-    moment = datetime.now(UTC)
-    print(f"{os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f} at {moment:%Y-%m-%d %H:%M} UTC.")
-
-
-if __name__ == "__main__":
-    main()
