@@ -9,17 +9,17 @@ STOPS = re.compile(r"\b(raise|assert|execute|call)\b|\bperform\s+(?!(pg_catalog\
 REPLACES = re.compile(r"\breturn\s+(?!new\s*;)|\bnew\s*:?=|\binto\s+(strict\s+)?new\b(?!\s*\.)", re.IGNORECASE)
 
 # What stands before a parenthesis and is no call, or is one of a function that takes whatever it is given.
-CALLS = re.compile(r"(\binto\s+)?([\w.\"]+)\s*\(", re.IGNORECASE)
+CALLS = re.compile(r"(\binto\s+)?(?<![\w.\"$])([\w.\"$]++)\s*\(", re.IGNORECASE)
 # fmt: off
 WORDS = frozenset((
-    "all", "and", "any", "as", "by", "case", "distinct", "else", "elsif", "exists", "filter", "from", "if", "in", "not",
-    "on", "or", "over", "perform", "return", "select", "then", "using", "values", "when", "where",
+    "all", "and", "any", "array", "as", "by", "case", "cast", "conflict", "distinct", "else", "elsif", "exists",
+    "extract", "filter", "from", "if", "in", "not", "on", "or", "over", "perform", "return", "row", "select", "then",
+    "using", "values", "when", "where",
 ))
 HARMLESS = frozenset((
     "array_agg", "auth.jwt", "auth.role", "auth.uid", "clock_timestamp", "coalesce", "concat", "count",
-    "current_setting", "format", "gen_random_uuid", "greatest", "json_build_object", "jsonb_build_object", "least",
-    "lower", "max", "md5", "min", "now", "nullif", "pg_notify", "row_to_json", "statement_timestamp", "sum", "to_char",
-    "to_json", "to_jsonb", "transaction_timestamp", "trim", "upper",
+    "gen_random_uuid", "greatest", "least", "lower", "max", "md5", "min", "now", "nullif", "pg_notify", "row_to_json",
+    "statement_timestamp", "sum", "to_char", "to_json", "to_jsonb", "transaction_timestamp", "trim", "upper",
 ))
 # fmt: on
 

@@ -10,6 +10,7 @@ HARMLESS = {
     "a counter": "begin select count(*) into new.runs from strategy_runs; return new; end",
     "a record": "begin insert into changes values (to_jsonb(old.*), now()); return new; end",
     "a record with columns": "begin insert into changes (at, by) values (now(), auth.uid()); return new; end",
+    "a record that may be there": "begin insert into t values (now()) on conflict (id) do nothing; return new; end",
     "a notification": "begin perform pg_catalog.pg_notify('profiles', new.id::text); return new; end",
     "a comment": "begin -- raise 'no' where the role changes\n/* return null; */ new.at := now(); return new; end",
 }
@@ -23,6 +24,7 @@ GUARDING = {
     "it runs what it is given": "begin execute tg_argv[0]; return new; end",
     "it asks another in an expression": "begin new.at := only_admins(new); return new; end",
     "it asks another in a condition": "begin if public.is_admin() then new.at := now(); end if; return new; end",
+    "it asks for a setting that may not be there": "begin new.by := current_setting('app.user'); return new; end",
     "it leaves the row out": "begin return null; end",
     "it keeps the old row": "begin return old; end",
     "it takes another row": "begin new := old; return new; end",

@@ -81,10 +81,12 @@ export function createTickList({ load, onChange }) {
     if (list.busy) return;
     if (!list.known) return start(filters);
     const { signal } = abort;
+    // Of what the stream tells meanwhile, nothing follows about what lies before it.
+    const before = new Set(seen);
     try {
       const { body } = await load(filters, null, signal);
       if (signal.aborted) return;
-      if (body.tickRuns.length > 0 && !body.tickRuns.some((row) => seen.has(row.id))) return start(filters);
+      if (body.tickRuns.length > 0 && !body.tickRuns.some((row) => before.has(row.id))) return start(filters);
       list.error = null;
       body.tickRuns.forEach((row) => add(row, { quiet: true }));
     } catch (error) {
@@ -126,6 +128,8 @@ export function createTickList({ load, onChange }) {
   };
 
   function add(row, { quiet = false } = {}) {
+    // The page that is being read may be older than this row.
+    if (!list.known && list.busy) list.outdated = true;
     // A reader who is away for hours finds the newest, not everything.
     if (!list.known || seen.has(row.id) || list.waiting.length === MOST_WAITING) return;
     seen.add(row.id);
