@@ -67,7 +67,7 @@ export function createTickList({ load, onChange }) {
       if (!signal.aborted) {
         list.busy = false;
         onChange(list);
-        if (list.outdated) renew();
+        if (list.outdated && list.known) renew(); // one that failed is read again with the next refresh
       }
     }
   }
