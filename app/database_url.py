@@ -97,7 +97,7 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
     except ValueError:
         raise ValueError(UNREADABLE) from None
-    _, _, hosts = parts.netloc.rpartition("@")
+    hosts = _named(parts)
     readable = (
         parts.scheme in ("postgres", "postgresql")
         and (all(map(_is_host, hosts.split(","))) if hosts else "host=" in parts.query)
@@ -129,6 +129,11 @@ def _options(parts: SplitResult) -> dict[str, str]:
     return options
 
 
+def _named(parts: SplitResult) -> str:
+    """The hosts of the URL itself, as they are written: what it has after the user."""
+    return parts.netloc.rpartition("@")[2]
+
+
 def _is_host(text: str) -> bool:
     found = HOST.fullmatch(text)
     return found is not None and 0 < int(found["port"] or 1) <= MOST_PORT
@@ -136,8 +141,7 @@ def _is_host(text: str) -> bool:
 
 def _hosts(parts: SplitResult, options: dict[str, str]) -> list[str]:
     """An option counts where the URL has no host of its own, as the driver has it."""
-    _, _, named = parts.netloc.rpartition("@")
-    if named:
+    if named := _named(parts):
         return [unquote(_without_port(host)).lower() for host in named.split(",")]
     hosts = options.get("host", "").split(",")
     if len(hosts) > 1 and not all(hosts):

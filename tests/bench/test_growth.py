@@ -1,8 +1,5 @@
 """The measuring of growth, on databases that are hardly different, and the drawing of it."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +10,8 @@ from bench.growth import measure_growth, print_growth
 from bench.kept import LARGEST, Size, kept_ticks
 
 
-@pytest.fixture
-def cache() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="runner-bench-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
 def test_every_database_is_asked(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sizes = {"small": Size(10, 20), LARGEST: Size(10, 200)}
     monkeypatch.setattr(kept, "SIZES", sizes)
@@ -30,7 +19,7 @@ def test_every_database_is_asked(
     monkeypatch.setattr(growth, "SWEEPS", {"ticks": tuple(sizes)})
     monkeypatch.setattr(growth, "ASKED", {"50 ticks": "/api/runner/tick-runs"})
     monkeypatch.setattr(growth, "ROUNDS", 1)
-    with kept_ticks(cache) as ticks:
+    with kept_ticks(folder) as ticks:
         costs = uvloop.run(measure_growth(ticks, tmp_path))
     asked = {"50 ticks, cold", "50 ticks, again"}
     assert {name: set(found) for name, found in costs.items()} == dict.fromkeys(sizes, asked)

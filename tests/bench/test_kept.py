@@ -1,10 +1,7 @@
 """The databases with many ticks are kept, and are what they are said to be; here with fewer, by the same recipe."""
 
 import asyncio
-import shutil
 import socket
-import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,13 +20,9 @@ INDEXES = "select indexdef from pg_indexes where tablename = 'strategy_tick_runs
 
 
 @pytest.fixture
-def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Not below pytest's own folder, which only root may enter, while Postgres runs as another user."""
+def cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(kept, "SIZES", {"no_ticks": Size(1000, 0), LARGEST: Size(1000, CYCLES)})
-    folder = Path(tempfile.mkdtemp(prefix="runner-bench-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+    return folder
 
 
 def ask(ticks: KeptTicks, query: str, database: str = LARGEST) -> list[tuple[Any, ...]]:
