@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
+from app.postgres.faults import ROLE_REFUSED
 from app.postgres.pool import Connection, Database
 from app.postgres.sections import SectionReader
 from app.postgres.statements import statement
@@ -31,6 +30,7 @@ from app.runner.model import (
     Run,
     Runs,
     Section,
+    SectionResult,
     Slots,
     Thresholds,
     history_of,
@@ -81,25 +81,23 @@ class ActivityReader:
                 # Before the snapshot is taken: what changes in between is found by the next reading.
                 async with self._database.transaction(connection):
                     table_state = await connection.fetchval(statement("tick_table"), self._schema) or ""
-            async with self._database.transaction(connection):
-                as_of = await connection.fetchval(statement("as_of"), f"{int(seconds * 1000)}ms")
-                reader = SectionReader(connection, deadline, seconds)
-                if not await self._became_reader(connection):
-                    for section in Section:
-                        reader.fail(section, f"the login cannot become {self._role}; see /api/runner/schema")
-                    return Reading(as_of, reader.results)
-                reading = _Transaction(reader, self._schema, as_of, self._thresholds)
-                return await reading.read(memory, table_state, grid)
+            try:
+                async with self._database.transaction(connection, self._role):
+                    as_of = await self._begin(connection, seconds)
+                    reader = SectionReader(connection, deadline, seconds)
+                    reading = _Transaction(reader, self._schema, as_of, self._thresholds)
+                    return await reading.read(memory, table_state, grid)
+            except ROLE_REFUSED:
+                async with self._database.transaction(connection):
+                    as_of = await self._begin(connection, seconds)
+                refused = SectionResult(0, f"the login cannot become {self._role}; see /api/runner/schema")
+                return Reading(as_of, dict.fromkeys(Section, refused))
 
-    async def _became_reader(self, connection: Connection) -> bool:
-        if self._role is None:
-            return True
-        try:
-            async with connection.transaction():
-                await connection.fetchval(statement("assume_role"), self._role)
-        except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError):
-            return False
-        return True
+    async def _begin(self, connection: Connection, seconds: float) -> datetime:
+        """The one clock of a reading. What its sections come back to, should one fail, has its settings, too."""
+        as_of: datetime = await connection.fetchval(statement("as_of"), f"{int(seconds * 1000)}ms")
+        await connection.execute(statement("savepoint"))
+        return as_of
 
 
 class _Transaction:

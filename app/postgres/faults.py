@@ -23,6 +23,9 @@ CONNECT_FAULTS = (*QUERY_FAULTS, ValueError)
 # is known, and trying on would cost as much again.
 IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.TransactionRollbackError)
 
+# A role that the login is no member of, or that does not exist.
+ROLE_REFUSED = (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError)
+
 # By SQLSTATE or its class. The server's own words are not passed on: they may repeat a name or a part of the URL.
 _SQLSTATES = {
     "28P01": "the login was refused: wrong password or unknown user",

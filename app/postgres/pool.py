@@ -32,7 +32,8 @@ class Database:
         self._url = settings.database.for_driver
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._probe: asyncpg.Connection[asyncpg.Record] | None = None
-        self._frame = statement("transaction")
+        self._longest_lock = f"{settings.database_timeout_ms // 20}ms"
+        self._end = statement("end_transaction")
         self._ping = statement("ping")
 
     @asynccontextmanager
@@ -101,10 +102,14 @@ class Database:
 
     @asynccontextmanager
     async def _framed(self, connection: Connection, longest_ms: int, role: str | None) -> AsyncIterator[None]:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            lock_ms = self._settings.database_timeout_ms // 20
-            await connection.fetchrow(self._frame, f"{longest_ms}ms", f"{lock_ms}ms", role or "none")
+        limits = {"longest": f"{longest_ms}ms", "longest_lock": self._longest_lock}
+        try:
+            await connection.execute(statement("transaction", {"role": role or "none", **limits}))
             yield
+        finally:
+            # On a connection that is lost there is nothing to end, and what lost it is what is to be raised.
+            if not connection.is_closed():
+                await connection.execute(self._end)
 
     async def ping(self) -> None:
         """Raises DatabaseError unless the database answers within a second, on a connection of its own."""

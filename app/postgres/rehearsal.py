@@ -10,6 +10,7 @@ import asyncpg
 
 from app.contract.identifiers import quote_identifier
 from app.contract.observed import Refusal
+from app.postgres.faults import ROLE_REFUSED
 from app.postgres.pool import Connection, Database
 from app.postgres.statements import statement
 from app.settings import Settings
@@ -87,7 +88,7 @@ class Rehearsal:
         settings = (self._search_path, self._timeout, self._lock_timeout, document, role or "none", row_security)
         try:
             return str(await self.connection.fetchval(statement("rehearsal"), *settings))
-        except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as error:
+        except ROLE_REFUSED as error:
             raise ObstacleError(f"the login cannot become {role}") from error
 
     def _require(self, expected: str, role: str) -> None:

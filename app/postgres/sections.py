@@ -1,4 +1,4 @@
-"""Statements of one transaction that fail alone: each behind a savepoint, and none beyond the time of all."""
+"""Statements of one transaction that fail alone, and none beyond the time of all."""
 
 import asyncio
 import math
@@ -40,7 +40,11 @@ _SENTENCES: Mapping[type[Exception], str] = {
 
 
 class SectionReader:
-    """Reads sections on a connection whose transaction has begun, until a deadline on the event loop's clock."""
+    """Reads sections in a transaction, until a deadline on the event loop's clock.
+
+    What fails leaves it as it was at its savepoint, which was made before this: nothing is written, so that all of it
+    needs but one.
+    """
 
     def __init__(self, connection: Connection, deadline: float, statement_seconds: float) -> None:
         self._connection = connection
@@ -59,12 +63,11 @@ class SectionReader:
         rows, error = None, await self._obstacle(table)
         if error is None:
             try:
-                # A savepoint: what fails here leaves the transaction as it was.
-                async with self._connection.transaction():
-                    rows = await self._connection.fetch(query, *arguments)
+                rows = await self._connection.fetch(query, *arguments)
                 if _has_other_types(rows):
                     rows, error = None, OTHER_TYPES.format(table=table)
             except asyncpg.PostgresError as raised:
+                await self._connection.execute(statement("rollback_to_savepoint"))
                 error = _sentence(raised, table)
                 if isinstance(raised, IN_THE_WAY[0]):
                     # What is locked now is locked for the next statement, too, and would cost its wait again.

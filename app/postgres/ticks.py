@@ -98,8 +98,7 @@ class Ticks:
                 near, _ = await self._limits(connection, wanted, page.next, times * ENOUGH_TICKS)
                 return _joined(page, await read(self._page, Span(page.next, max(near, day), left)))
             try:
-                async with connection.transaction():
-                    return _joined(page, await read(self._page_by_key, Span(page.next, day, left)))
+                return _joined(page, await read(self._page_by_key, Span(page.next, day, left)))
             except asyncpg.QueryCanceledError:
                 # A short page is an answer, too, and the next one finds more of them cached.
                 return page

@@ -47,5 +47,5 @@ async def test_what_is_recorded_can_be_sent_again_by_a_bare_connection(project: 
     finally:
         await connection.close()
     texts = [statement.text for statement in statements]
-    assert texts[0].startswith("BEGIN")
-    assert texts[-2:] == ["select 1 + $1::integer", "COMMIT;"]
+    assert texts[0].startswith("begin")
+    assert texts[-2:] == ["select 1 + $1::integer", "commit"]

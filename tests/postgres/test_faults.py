@@ -112,12 +112,13 @@ async def test_a_server_that_accepts_and_never_answers_costs_the_timeout_once(pr
 @pytest.mark.parametrize(
     "words",
     [
-        b"BEGIN",
+        b"begin isolation",
         b"with recursive",
         b"schema_migrations",
         b"set_config('role', $5",
         b"jsonb_populate_record",
-        b"ROLLBACK",
+        b"rollback",
+        b"commit",
     ],
 )
 async def test_a_socket_that_stalls_anywhere_costs_the_timeout_once_and_the_next_report_is_whole(

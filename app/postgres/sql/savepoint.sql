@@ -1,2 +1,2 @@
 -- A place to come back to after an error, which otherwise ends the whole transaction.
-savepoint before_the_value
+savepoint before_the_error

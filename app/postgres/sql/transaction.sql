@@ -1,17 +1,18 @@
--- The frame of every transaction of ours, set for that transaction alone: poolers refuse start-up parameters, and
--- what is set for a session would leak to whoever uses the connection next.
--- $1 statement timeout, $2 lock timeout, each as text with its unit; $3 the role, unquoted.
-select
-  -- As SET LOCAL ROLE does: the session's own SET ROLE would survive. With 'none' it is the login itself, whatever role
-  -- it was given to start with (ALTER ROLE ... SET role).
-  pg_catalog.set_config('role', $3, true),
-  -- An operator is looked up by search_path even where functions are qualified; temporary tables come last.
-  pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
-  pg_catalog.set_config('statement_timeout', $1, true),
-  pg_catalog.set_config('lock_timeout', $2, true),
-  pg_catalog.set_config('idle_in_transaction_session_timeout', $1, true),
-  -- Times are text where Postgres writes the JSON.
-  pg_catalog.set_config('TimeZone', 'UTC', true),
-  -- Rows that a policy would hide raise an error instead of being silently left out.
-  pg_catalog.set_config('row_security', 'off', true),
-  pg_catalog.set_config('application_name', 'runner-diagnostics', true)
+-- How every transaction of ours begins: one snapshot that writes nothing, and its frame, which is set for it alone, for
+-- poolers refuse start-up parameters, and what is set for a session would leak to whoever uses the connection next.
+-- All in one message, so that it takes one round trip where BEGIN and a query take three. Such a message has no
+-- parameters; but SET takes a name where it takes a text, and so its values are quoted as names are.
+begin isolation level repeatable read, read only;
+-- The session's own SET ROLE would survive. With "none" it is the login itself, whatever role it was given to start with
+-- (ALTER ROLE ... SET role).
+set local role :"role";
+-- An operator is looked up by search_path even where functions are qualified; temporary tables come last.
+set local search_path = pg_catalog, pg_temp;
+set local statement_timeout = :"longest";
+set local lock_timeout = :"longest_lock";
+set local idle_in_transaction_session_timeout = :"longest";
+-- Times are text where Postgres writes the JSON.
+set local timezone = 'UTC';
+-- Rows that a policy would hide raise an error instead of being silently left out.
+set local row_security = off;
+set local application_name = 'runner-diagnostics'
