@@ -83,21 +83,31 @@ class ActivityReader:
                     table_state = await connection.fetchval(statement("tick_table"), self._schema) or ""
             try:
                 async with self._database.transaction(connection, self._role):
-                    as_of = await self._begin(connection, seconds)
+                    as_of, behind = await _begun(connection, seconds)
+                    if behind is not None and behind > self._thresholds.grace_min:
+                        return _unread(
+                            as_of, f"the database is a standby that is {behind.total_seconds():.0f} s behind"
+                        )
                     reader = SectionReader(connection, deadline, seconds)
                     reading = _Transaction(reader, self._schema, as_of, self._thresholds)
                     return await reading.read(memory, table_state, grid)
             except ROLE_REFUSED:
                 async with self._database.transaction(connection):
-                    as_of = await self._begin(connection, seconds)
-                refused = SectionResult(0, f"the login cannot become {self._role}; see /api/runner/schema")
-                return Reading(as_of, dict.fromkeys(Section, refused))
+                    as_of, _ = await _begun(connection, seconds)
+                return _unread(as_of, f"the login cannot become {self._role}; see /api/runner/schema")
 
-    async def _begin(self, connection: Connection, seconds: float) -> datetime:
-        """The one clock of a reading. What its sections come back to, should one fail, has its settings, too."""
-        as_of: datetime = await connection.fetchval(statement("as_of"), f"{int(seconds * 1000)}ms")
-        await connection.execute(statement("savepoint"))
-        return as_of
+
+async def _begun(connection: Connection, seconds: float) -> tuple[datetime, timedelta | None]:
+    """The one clock of a reading, and how far a standby is behind it: what it has not got yet would look as if it had
+    not happened. What the reading comes back to, should a section of it fail, has its settings, too.
+    """
+    (row,) = await connection.fetch(statement("as_of"), f"{int(seconds * 1000)}ms")
+    await connection.execute(statement("savepoint"))
+    return row["as_of"], row["behind"]
+
+
+def _unread(as_of: datetime, error: str) -> Reading:
+    return Reading(as_of, dict.fromkeys(Section, SectionResult(0, error)))
 
 
 class _Transaction:

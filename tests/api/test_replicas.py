@@ -11,6 +11,9 @@ import pytest
 from app.demo.server import EmbeddedPostgres
 from app.errors import DatabaseTimeoutError
 from app.postgres.pool import Database
+from app.pulse import Pulse
+from app.runner.figures import Window
+from app.runner.report import StatusReport
 from tests.api.process import RECOVERY_SECONDS, ServiceProcess, events, eventually, serving_process
 from tests.api.service import claimed
 from tests.databases import NEWEST, Project, running_cluster
@@ -94,6 +97,69 @@ def test_without_a_standby_the_primary_is_read_and_one_that_takes_over_is_too(
             eventually(service.whole, within=RECOVERY_SECONDS)
         finally:
             primary.start()
+
+
+async def judged(cluster: EmbeddedPostgres) -> StatusReport:
+    """With two seconds as the least that a strategy may be late by, and so the most that a standby may be behind."""
+    settings = Project(cluster, "documented").settings(status_grace_min_seconds=2)
+    database = Database(settings)
+    try:
+        return await Pulse(settings, database).status(Window.HOUR)
+    finally:
+        await database.close()
+
+
+async def caught_up(primary: EmbeddedPostgres, standby: Standby) -> None:
+    """Wait until the standby has all there is."""
+    written = await ask(primary, "select pg_current_wal_insert_lsn()::text")
+    for _ in range(200):
+        if await ask(standby, f"select pg_last_wal_replay_lsn() >= '{written}'"):
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("The standby does not follow.")
+
+
+async def test_of_the_present_a_standby_that_is_behind_tells_nothing(
+    primary: EmbeddedPostgres, standby: Standby
+) -> None:
+    """What it has not got yet would look as if it had not happened: a healthy runner as one that is overdue."""
+    await Project(primary, "documented").tick_until_now()
+    await caught_up(primary, standby)
+    await ask(standby, "select pg_wal_replay_pause()")
+    await Project(primary, "documented").tick_until_now()
+    assert (await judged(standby)).verdict == "ok"
+    await asyncio.sleep(3)
+    report = await judged(standby)
+    assert (report.verdict, {reason.rule for reason in report.reasons}) == ("unknown", {"section_unreadable"})
+    errors = {section.error for section in report.sections.values()}
+    assert len(errors) == 1
+    assert "standby" in str(errors)
+    await ask(standby, "select pg_wal_replay_resume()")
+    await caught_up(primary, standby)
+    assert (await judged(standby)).verdict == "ok"
+
+
+async def test_a_standby_to_which_nothing_new_was_sent_is_believed(primary: EmbeddedPostgres, standby: Standby) -> None:
+    """A runner that is silent writes nothing: that nothing comes is just what must be told."""
+    await Project(primary, "documented").tick_until_now()
+    await caught_up(primary, standby)
+    await asyncio.sleep(3)
+    assert (await judged(standby)).verdict == "ok"
+
+
+async def test_a_standby_that_lost_its_primary_tells_nothing_of_the_present(
+    primary: EmbeddedPostgres, standby: Standby
+) -> None:
+    await Project(primary, "documented").tick_until_now()
+    await caught_up(primary, standby)
+    primary.stop()
+    try:
+        await asyncio.sleep(3)
+        assert (await judged(standby)).verdict == "unknown"
+        standby.promote()
+        assert (await judged(standby)).verdict == "ok"
+    finally:
+        primary.start()
 
 
 async def test_a_query_that_gives_way_to_what_the_primary_sends_may_be_tried_again(
