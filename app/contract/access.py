@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.contract.check import Expectation, Judgement, Outcome, Severity, failed, passed, skipped, unknown
 from app.contract.identifiers import quote_identifier
+from app.contract.model import ANONYMOUS as ANONYMOUS_ROLE
 from app.contract.model import SelectPolicy, Table
 from app.contract.observed import Caller, Observation, Relation, Sight
 
@@ -44,10 +45,10 @@ def access_expectations(table: Table, policy: SelectPolicy) -> Iterator[Expectat
     """The `.policy.select` and `.access.*` checks of a table whose policy the contract states."""
     yield _policy(table, policy)
     yield _access(table, policy, "owner", OWNER)
-    yield _access(table, policy, "other", OTHER)
+    yield _access(table, policy, "other", OTHER, shut_to=policy.role)
     if policy.admins:
         yield _access(table, policy, "admin", ADMIN)
-    yield _access(table, policy, "anonymous", ANONYMOUS)
+    yield _access(table, policy, "anonymous", ANONYMOUS, shut_to=ANONYMOUS_ROLE)
 
 
 def promotion_expectation(profile_table: str) -> Expectation:
@@ -101,7 +102,8 @@ def _policy(table: Table, policy: SelectPolicy) -> Expectation:
     )
 
 
-def _access(table: Table, policy: SelectPolicy, who: str, trial: Trial) -> Expectation:
+def _access(table: Table, policy: SelectPolicy, who: str, trial: Trial, *, shut_to: str | None = None) -> Expectation:
+    """`shut_to` is the role that must not read a part of the table by its own name either."""
     expected, callers, verdict = trial.expected, trial.callers, trial.verdict
 
     def judge(observation: Observation) -> Judgement:
@@ -113,7 +115,14 @@ def _access(table: Table, policy: SelectPolicy, who: str, trial: Trial) -> Expec
             return unknown(f"Nobody's view of {table.name} was tried.")
         actual = ", ".join(f"{sight.caller}: {_seen(sight)}" for sight in sights)
         message = "; ".join(_spoken(sight) for sight in sights) + "."
-        match verdict(sights):
+        found = verdict(sights)
+        open_parts = observation.table(table.name).open_to(shut_to) if shut_to is not None else ()
+        if open_parts:
+            names = ", ".join(part.in_sql for part in open_parts)
+            past = f"{shut_to} may read {names}, where row security is off and no policy of {table.name} counts."
+            more = f" {message} {_policies(observation, table)}" if found is Outcome.FAIL else ""
+            return failed(f"{len(open_parts)} open parts of the table, {actual}", past + more)
+        match found:
             case Outcome.PASS:
                 return passed(actual, message)
             case Outcome.FAIL:

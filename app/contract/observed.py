@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from app.contract.identifiers import quote_identifier
+
 
 class Type(msgspec.Struct, frozen=True):
     """A column's type: `schema` and `name` are of the base type behind any domains, `display` is as declared."""
@@ -72,6 +74,21 @@ class Policy(msgspec.Struct, frozen=True):
         return role in self.applies_to and self.command in (command, "*")
 
 
+class OpenPart(msgspec.Struct, frozen=True):
+    """A partition, or a table that inherits, which a role of the callers may read by its own name, and which has no row
+    security of its own: the policies of the whole do not count there. `kind` is pg_class.relkind.
+    """
+
+    role: str
+    schema: str
+    name: str
+    kind: str
+
+    @property
+    def in_sql(self) -> str:
+        return f"{quote_identifier(self.schema)}.{quote_identifier(self.name)}"
+
+
 class Guard(msgspec.Struct, frozen=True):
     """A trigger that fires when a row is inserted (`commands` has an a) or updated (a w), and may stop or change it."""
 
@@ -96,10 +113,14 @@ class Relation(msgspec.Struct, frozen=True):
     """What the reading role may do, by grants on the table or on every one of its columns."""
     grants: tuple[Grants, ...] = ()
     policies: tuple[Policy, ...] = ()
+    open_parts: tuple[OpenPart, ...] = ()
     guards: tuple[Guard, ...] = ()
 
     def granted(self, role: str) -> Grants:
         return next((grants for grants in self.grants if grants.role == role), Grants(role))
+
+    def open_to(self, role: str) -> tuple[OpenPart, ...]:
+        return tuple(part for part in self.open_parts if part.role == role)
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)

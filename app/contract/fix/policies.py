@@ -1,6 +1,7 @@
 """Mending policies and row security: who reads rows. Nothing here shows more to an anonymous visitor."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from app.contract.fix.columns import SHORT_LOCK
 from app.contract.fix.model import Decision, Hazard, HazardKind, Statement, Step
@@ -19,7 +20,7 @@ from app.contract.fix.situation import Situation, Subject
 from app.contract.fix.sql import block, literal, when
 from app.contract.identifiers import quote_identifier
 from app.contract.model import ANONYMOUS, SelectPolicy, Table
-from app.contract.observed import Access, Caller, Proposal, Relation, Sight
+from app.contract.observed import Access, Caller, OpenPart, Proposal, Relation, Sight
 
 WIDENS = Hazard(HazardKind.CHANGES_ACCESS, "Shows callers of the platform's API rows that they could not read before.")
 NARROWS = Hazard(
@@ -31,6 +32,7 @@ SHUTS_OUT = Hazard(
 NO_FUNCTIONS = "There is no auth.uid() or auth.jwt() by which a policy could tell who is asking."
 OTHERS, VISITORS = (Caller.OTHER, Caller.INVENTED), (Caller.ANONYMOUS,)
 KEPT_OUT = {"other": OTHERS, "anonymous": VISITORS}
+FOREIGN = "f"
 LET_IN = ("access.owner", "access.admin")
 
 
@@ -53,7 +55,10 @@ def _deciding(subject: Subject) -> Iterator[Step]:
         yield from _reading(subject, policy)
         for who, callers in KEPT_OUT.items():
             failed = subject.failed(f"access.{who}")
-            if (failed or enables) and not (enables and _are_kept_out(subject, callers)):
+            shown = (failed or enables) and not (enables and _are_kept_out(subject, callers))
+            if open_parts := _open_parts(subject, policy, who):
+                yield _past_policies(subject, who, open_parts, callers if shown else ())
+            elif shown:
                 yield _leak(subject, who, callers)
 
 
@@ -208,6 +213,27 @@ def _obstacle(subject: Subject, policy: SelectPolicy, seen: Sequence[Sight]) -> 
     return f"What the policies decide could not be tried: {unknown}." if unknown is not None else None
 
 
+def _open_parts(subject: Subject, policy: SelectPolicy, who: str) -> tuple[OpenPart, ...]:
+    return subject.relation.open_to(ANONYMOUS if who == "anonymous" else policy.role)
+
+
+def _past_policies(subject: Subject, who: str, parts: Sequence[OpenPart], callers: Sequence[Caller]) -> Decision:
+    """Parts that are read by their own names. The runner goes on reading and writing them through the whole."""
+    shutting = [
+        f"revoke select on table {part.in_sql} from public, {quote_identifier(part.role)};"
+        # A foreign table has no row security.
+        if part.kind == FOREIGN
+        else f"alter table {part.in_sql} enable row level security;"
+        for part in parts
+    ]
+    names = ", ".join(part.in_sql for part in parts)
+    why = f"Its policies do not count for whoever names a part of it ({names}). Enable row security there, too."
+    if not callers or _are_kept_out(subject, callers):
+        return Decision((subject.key(f"access.{who}"),), why, "\n".join(shutting))
+    leak = _leak(subject, who, callers)
+    return replace(leak, why=f"{why} {leak.why}", proposal="\n".join([*shutting, *filter(None, [leak.proposal])]))
+
+
 def _leak(subject: Subject, who: str, callers: Sequence[Caller]) -> Decision:
     """Too much is shown: whether the policy is dropped or narrowed is for a person to say."""
     target = subject.target.name
@@ -227,7 +253,12 @@ def _enabling(subject: Subject, *, shuts_out: bool) -> Step:
     if obstacle is not None:
         return Decision((subject.key("row_security"),), obstacle, command)
     hazards = (SHORT_LOCK, NARROWS, SHUTS_OUT) if shuts_out else (SHORT_LOCK, NARROWS)
-    hidden = [f"access.{who}" for who, callers in KEPT_OUT.items() if _are_kept_out(subject, callers)]
+    policy = subject.table.select_policy
+    hidden = [
+        f"access.{who}"
+        for who, callers in KEPT_OUT.items()
+        if _are_kept_out(subject, callers) and not (policy is not None and _open_parts(subject, policy, who))
+    ]
     mends = (subject.key("row_security"), *subject.situation.open(*map(subject.key, hidden)))
     return Statement(1, mends, f"Enable row security on {subject.name}.", block(command), hazards)
 

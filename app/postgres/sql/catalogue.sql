@@ -89,6 +89,16 @@ with recursive
     join pg_catalog.pg_inherits as inherits on inherits.inhparent = partitioned.oid
     join pg_catalog.pg_class as child on child.oid = inherits.inhrelid and child.relkind = 'p'
   ),
+  -- Whatever else holds rows of a table: its partitions, and what inherits from it, at any depth.
+  parts as (
+    select watched.oid as root, inherits.inhrelid as oid
+    from watched
+    join pg_catalog.pg_inherits as inherits on inherits.inhparent = watched.oid
+    union
+    select parts.root, inherits.inhrelid
+    from parts
+    join pg_catalog.pg_inherits as inherits on inherits.inhparent = parts.oid
+  ),
   column_documents as (
     select
       attributes.attrelid,
@@ -290,6 +300,25 @@ with recursive
     ) as by_column
     group by watched.oid
   ),
+  -- A query that names a part asks for rights on it alone, and only its own policies count.
+  open_part_documents as (
+    select
+      parts.root,
+      pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object(
+          'role', callers.rolname, 'schema', namespace.nspname, 'name', class.relname, 'kind', class.relkind
+        )
+        order by namespace.nspname collate "C", class.relname collate "C", callers.rolname collate "C"
+      ) as document
+    from parts
+    join pg_catalog.pg_class as class on class.oid = parts.oid
+    join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
+    cross join callers
+    where not class.relrowsecurity
+      and pg_catalog.has_schema_privilege(callers.oid, namespace.oid, 'USAGE')
+      and pg_catalog.has_any_column_privilege(callers.oid, class.oid, 'SELECT')
+    group by parts.root
+  ),
   policy_documents as (
     select
       policy.polrelid,
@@ -369,6 +398,10 @@ with recursive
   row_versions as (
     select 'class ' || watched.oid || ' ' || watched.row_version as version from watched
     union all
+    select 'part ' || parts.root || ' ' || class.oid || ' ' || class.xmin::text
+    from parts
+    join pg_catalog.pg_class as class on class.oid = parts.oid
+    union all
     select 'attribute ' || attributes.attrelid || ' ' || attributes.attnum || ' ' || attributes.row_version
     from attributes
     union all
@@ -442,6 +475,7 @@ select pg_catalog.jsonb_build_object(
           'privileges', coalesce(privilege_documents.document, '[]'),
           'grants', coalesce(grant_documents.document, '[]'),
           'policies', coalesce(policy_documents.document, '[]'),
+          'open_parts', coalesce(open_part_documents.document, '[]'),
           'guards', coalesce(trigger_documents.document, '[]')
         )
         order by watched.relname collate "C"
@@ -454,6 +488,7 @@ select pg_catalog.jsonb_build_object(
       left join privilege_documents on privilege_documents.oid = watched.oid
       left join grant_documents on grant_documents.oid = watched.oid
       left join policy_documents on policy_documents.polrelid = watched.oid
+      left join open_part_documents on open_part_documents.root = watched.oid
       left join trigger_documents on trigger_documents.tgrelid = watched.oid
     ),
     '[]'
