@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.api.service import serving_project, token
 from tests.databases import Project
@@ -93,6 +93,42 @@ async def test_a_rest_leaves_no_hole_among_the_ticks(browser: Browser, project: 
             shown = await reader.find("#ticks-body tbody button").evaluate_all(TIMES)
             times = sorted((row.scheduled_at for row in written), reverse=True)
             assert shown == [f"{time:%H:%M:%S}" for time in times[: len(shown)]]
+
+
+async def test_what_is_shown_stays_when_newer_ticks_cannot_be_read(browser: Browser, project: Project) -> None:
+    """More came than a page holds, and no stream told of them, so that the list begins anew; and that page fails."""
+    now = datetime.now(UTC)
+    await refill(project, [Row(now - timedelta(hours=2, seconds=number)) for number in range(20)])
+    failing = False
+    asked: list[str] = []
+
+    async def page(route: Route) -> None:
+        asked.append(route.request.url)
+        if failing and len(asked) > 1:
+            await route.fulfill(status=503, json={"title": "Service Unavailable", "detail": "Not now."})
+        else:
+            await route.continue_()
+
+    with serving_project(project) as service:
+        async with reading(browser, service) as reader:
+            await reader.page.route("**/api/runner/tick-runs/stream*", lambda route: route.abort())
+            await reader.page.route(re.compile(r"/api/runner/tick-runs(\?|$)"), page)
+            await reader.look()
+            rows = reader.find("#ticks-body tbody tr")
+            await expect(rows).to_have_count(20)
+            await rows.nth(3).get_by_role("button").focus()
+            async with project.connect() as connection:
+                await insert(connection, [Row(now - timedelta(seconds=number)) for number in range(130)])
+            failing = True
+            asked.clear()
+            await expect(reader.find("#ticks-body")).to_contain_text("Not now.")
+            assert len(asked) >= 2
+            await expect(rows).to_have_count(20)
+            await expect(rows.nth(3).get_by_role("button")).to_be_focused()
+            failing = False
+            await expect(rows.first).to_contain_text(f"{now:%H:%M:%S}")
+            await expect(reader.find("#ticks-body")).not_to_contain_text("Not now.")
+            reader.failed_loads.clear()
 
 
 @pytest.mark.parametrize("width", [1280, 360])

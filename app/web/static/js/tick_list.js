@@ -13,7 +13,7 @@ export function createTickList({ load, onChange }) {
   let filters = [];
   let abort = new AbortController();
   const seen = new Set();
-  const list = { rows: [] };
+  const list = { rows: [], rowsFit: false };
   forget();
 
   /** Everything but the rows. */
@@ -33,8 +33,12 @@ export function createTickList({ load, onChange }) {
     });
   }
 
-  /** Begins anew. The rows stay until others are known: a page that shrinks for a moment moves under the pointer. */
+  /**
+   * Begins anew. The rows stay until others are known: a page that shrinks for a moment moves under the pointer. Those of
+   * the same filters (`rowsFit`) stay even if no others can be read, and are as good to use as before.
+   */
   function start(nextFilters) {
+    list.rowsFit = (list.known || list.rowsFit) && JSON.stringify(nextFilters) === JSON.stringify(filters);
     filters = nextFilters;
     forget();
     return read({ first: true });
@@ -62,7 +66,7 @@ export function createTickList({ load, onChange }) {
       if (signal.aborted) return;
       if (error.kind === undefined) throw error;
       list.error = error;
-      if (!list.known) list.rows = [];
+      if (!list.known && !list.rowsFit) list.rows = [];
     } finally {
       if (!signal.aborted) {
         list.busy = false;
@@ -107,7 +111,7 @@ export function createTickList({ load, onChange }) {
     older: () => read(),
     clear() {
       forget();
-      list.rows = [];
+      Object.assign(list, { rows: [], rowsFit: false });
     },
     /** Ends a search that goes on; what it found stays. */
     stop() {

@@ -115,7 +115,7 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
     table.hidden = list.rows.length === 0;
     table.classList.toggle("stale", list.error !== null || !list.known);
     table.setAttribute("aria-busy", String(!list.known));
-    table.inert = !list.known; // the focus would be lost with them
+    table.inert = !list.known && !list.rowsFit; // the focus would be lost with them
     isNew.hidden = list.waiting.length === 0 || follow.checked;
     const orMore = list.waiting.length === MOST_WAITING ? " or more" : "";
     setText(isNew, `Show ${count(list.waiting.length)}${orMore} new`);
