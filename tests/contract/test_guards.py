@@ -1,5 +1,7 @@
 """What is read off a trigger's source: false only where it is certain that it guards nothing."""
 
+import time
+
 import pytest
 
 from app.contract.guards import may_guard
@@ -12,6 +14,7 @@ HARMLESS = {
     "a record with columns": "begin insert into changes (at, by) values (now(), auth.uid()); return new; end",
     "a record that may be there": "begin insert into t values (now()) on conflict (id) do nothing; return new; end",
     "a notification": "begin perform pg_catalog.pg_notify('profiles', new.id::text); return new; end",
+    "a quoted comment": "begin insert into changes values ('-- told ''so'' /*', now()); return new; end",
     "a comment": "begin -- raise 'no' where the role changes\n/* return null; */ new.at := now(); return new; end",
 }
 GUARDING = {
@@ -29,6 +32,11 @@ GUARDING = {
     "it keeps the old row": "begin return old; end",
     "it takes another row": "begin new := old; return new; end",
     "it reads another row": "begin select * into new from user_profiles limit 1; return new; end",
+    "it raises behind what only looks like a comment": "begin new.dash := '--'; raise exception 'no'; end",
+    "it raises behind a name that looks like one": "begin new.\"--\" := 1; raise exception 'no'; end",
+    "it raises between two that look like one": "begin a := '/*'; raise exception 'no'; b := '*/'; return new; end",
+    "it raises behind quoted dashes": "begin a := $q$ it's -- $q$; raise exception 'no'; return new; end",
+    "it raises behind an escaped quote": "begin a := E'it\\'s --'; raise exception 'no'; return new; end",
     "it returns a changed row": "begin return new #= hstore('a', 'b'); end",
 }
 
@@ -52,3 +60,11 @@ def test_of_other_languages_only_the_module_that_sets_a_moment_is_known() -> Non
     assert not may_guard("moddatetime", language="c", column="role", before=True)
     assert may_guard("check_primary_key", language="c", column="role", before=True)
     assert may_guard("return None", language="plpython3u", column="role", before=False)
+
+
+@pytest.mark.parametrize("part", ["/*", "$a$b", "'", '"', "a.", "x(", "-"])
+def test_no_source_takes_long_to_read(part: str) -> None:
+    started = time.process_time()
+    for repeated in (part * (9_000 // len(part)), " ".join(f"${number}$" for number in range(1_500)), part * 1_000_000):
+        may_guard(repeated, language="plpgsql", column="role", before=True)
+    assert time.process_time() - started < 2
