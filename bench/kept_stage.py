@@ -36,7 +36,7 @@ class KeptStage:
         return self.settings.database_url.get_secret_value()
 
     @contextmanager
-    def service(self, *, cache_ms: int) -> Iterator[Service]:
+    def service(self, *, cache_ms: int, factory: str = "app.main:app") -> Iterator[Service]:
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "DATABASE_URL": self.url,
@@ -44,7 +44,7 @@ class KeptStage:
             "SUPABASE_JWT_SECRET": SECRET,
             "REPORT_CACHE_MS": str(cache_ms),
         }
-        with run_service("app.main:app", self.directory, environment) as service:
+        with run_service(factory, self.directory, environment) as service:
             yield service
 
     @asynccontextmanager

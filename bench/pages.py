@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,18 +10,17 @@ import httpx
 
 from app.api.cursor import encode_cursor
 from app.demo.server import HOST
-from app.postgres.pool import Connection, Database
+from app.postgres.pool import Connection
 from app.postgres.tick_filter import Position, TickFilter
-from app.postgres.ticks import Ticks
+from bench.bare_page import SIZES, page_statements
 from bench.kept_stage import KeptStage
 from bench.load import LoadGenerator
 from bench.ratios import LONGEST_SECONDS, Batch, Comparison, Measurement, Unit, measure
-from bench.replay import Statement, record, replay
+from bench.replay import Statement, replay
 from bench.stage import Service, megabytes
 
 TICKS = "/api/runner/tick-runs"
-PAGE = 50  # As many as there are without a limit.
-MOST = 500
+PAGE, MOST = SIZES
 DEEP = 10_000
 REQUESTS = 10
 ROUNDS = 15
@@ -48,17 +46,20 @@ offset $1 limit 1
 
 async def measure_pages(stage: KeptStage, load: LoadGenerator) -> list[Measurement]:
     measurements = []
-    with stage.service(cache_ms=0) as service:
+    with stage.service(cache_ms=0) as service, stage.service(cache_ms=0, factory="bench.bare_page:app") as bare:
+
+        def asked(port: int, path: str) -> Batch:
+            request = stage.request(path.replace(" ", "%20"))
+            return lambda: load.batch(port, request, requests=REQUESTS, callers=1)
 
         def page(query: str) -> Batch:
-            request = stage.request(f"{TICKS}?{query}".replace(" ", "%20"))
-            return lambda: load.batch(service.port, request, requests=REQUESTS, callers=1)
+            return asked(service.port, f"{TICKS}?{query}")
 
         deep = f"limit={PAGE}&cursor={await _deep_cursor(stage)}"
         async with stage.reader() as connection:
-            measurements += [
-                await measure(each) for limit in (PAGE, MOST) for each in await _page(stage, page, connection, limit)
-            ]
+            for limit in SIZES:
+                ours, floor = page(f"limit={limit}"), asked(bare.port, f"/{limit}")
+                measurements += [await measure(each) for each in await _page(stage, ours, floor, connection, limit)]
         measurements.append(
             await measure(_row(f"{TICKS}, page {DEEP:,}", "page 1", page(deep), page(f"limit={PAGE}"), 1.2))
         )
@@ -76,26 +77,21 @@ def _row(title: str, floor_title: str, ours: Batch, floor: Batch, aim: float | N
     )
 
 
-async def _page(stage: KeptStage, page: Callable[[str], Batch], connection: Connection, limit: int) -> list[Comparison]:
-    """The newest page against the SELECT that reads it, and what of the difference is the transaction around that."""
-    sent = await _sent(stage, limit)
-    select = _repeated(connection, tuple(each for each in sent if _reads_ticks(each)))
+async def _page(stage: KeptStage, ours: Batch, bare: Batch, connection: Connection, limit: int) -> list[Comparison]:
+    """The newest page against the SELECT that reads it; and what of the difference is the transaction around that, what
+    a bare route over HTTP, and what is ours.
+    """
+    sent = await page_statements(stage.settings, limit)
+    select = _repeated(connection, tuple(each for each in sent if not each.controls))
     # The role that this becomes ends with its transaction, and the one of the connection is there again.
     whole = _repeated(connection, sent)
+    title = f"{TICKS}?limit={limit}"
     return [
-        _row(f"{TICKS}?limit={limit}", "its SELECT alone", page(f"limit={limit}"), select, 1.5),
+        _row(title, "its SELECT alone", ours, select, 1.5),
+        _row(title, "a bare route that sends the same", ours, bare, 1.2),
+        _row(f"a bare route that sends what limit={limit} does", "its SELECT alone", bare, select, None),
         _row(f"all that limit={limit} sends, replayed", "its SELECT alone", whole, select, None),
     ]
-
-
-async def _sent(stage: KeptStage, limit: int) -> tuple[Statement, ...]:
-    wanted = TickFilter()
-
-    def reader(database: Database) -> Callable[[], Awaitable[object]]:
-        ticks = Ticks(database, stage.settings)
-        return lambda: ticks.page(wanted, wanted.start, limit=limit)
-
-    return await record(stage.settings, reader)
 
 
 def _repeated(connection: Connection, statements: tuple[Statement, ...]) -> Batch:
@@ -106,10 +102,6 @@ def _repeated(connection: Connection, statements: tuple[Statement, ...]) -> Batc
         return time.perf_counter() - started
 
     return seconds
-
-
-def _reads_ticks(sent: Statement) -> bool:
-    return "strategy_tick_runs as tick" in sent.text
 
 
 async def _deep_cursor(stage: KeptStage) -> str:

@@ -23,6 +23,11 @@ class Statement:
     parameters: tuple[Any, ...]
     raised: type[BaseException] | None
 
+    @property
+    def controls(self) -> bool:
+        """It is about the transaction, and goes by the simple protocol."""
+        return self.text.upper().startswith(TRANSACTION_CONTROL)
+
 
 class RecordingDatabase(Database):
     """Keeps what is sent over the connections it lends, which may be several at the same time."""
@@ -75,7 +80,7 @@ async def replay(connection: Connection, statements: tuple[Statement, ...], *, l
     """
     for statement in statements:
         with suppress(*([statement.raised] if statement.raised is not None else [])):
-            if statement.text.upper().startswith(TRANSACTION_CONTROL):
+            if statement.controls:
                 await connection.execute(statement.text)
             else:
                 await connection.fetch(statement.text, *(_moved(value, later) for value in statement.parameters))
