@@ -1,13 +1,15 @@
 """What the contract says of policies, judged by what callers saw."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.contract.check import Expectation, Judgement, Outcome, Severity, failed, passed, skipped, unknown
 from app.contract.identifiers import quote_identifier
 from app.contract.model import ANONYMOUS as ANONYMOUS_ROLE
 from app.contract.model import SelectPolicy, Table
-from app.contract.observed import Caller, Observation, Relation, Sight
+from app.contract.observed import Caller, Detour, Observation, Relation, Sight
+
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,41 +105,55 @@ def _policy(table: Table, policy: SelectPolicy) -> Expectation:
 
 
 def _access(table: Table, policy: SelectPolicy, who: str, trial: Trial, *, shut_to: str | None = None) -> Expectation:
-    """`shut_to` is the role that must not read a part of the table by its own name either."""
-    expected, callers, verdict = trial.expected, trial.callers, trial.verdict
+    """`shut_to` is the role that must not read the rows by another table's name either."""
 
     def judge(observation: Observation) -> Judgement:
-        if not observation.table(table.name).primary_key:
+        relation = observation.table(table.name)
+        if not relation.primary_key:
             return skipped(f"{table.name}.primary_key")
-        seen = [access for access in observation.access if access.table == table.name]
-        sights = [sight for access in seen for sight in access.sights if sight.caller in callers]
-        if not sights:
-            return unknown(f"Nobody's view of {table.name} was tried.")
-        actual = ", ".join(f"{sight.caller}: {_seen(sight)}" for sight in sights)
-        message = "; ".join(_spoken(sight) for sight in sights) + "."
-        found = verdict(sights)
-        open_parts = observation.table(table.name).open_to(shut_to) if shut_to is not None else ()
-        if open_parts:
-            names = ", ".join(part.in_sql for part in open_parts)
-            past = f"{shut_to} may read {names}, where row security is off and no policy of {table.name} counts."
-            more = f" {message} {_policies(observation, table)}" if found is Outcome.FAIL else ""
-            return failed(f"{len(open_parts)} open parts of the table, {actual}", past + more)
-        match found:
-            case Outcome.PASS:
-                return passed(actual, message)
-            case Outcome.FAIL:
-                return failed(actual, f"{message} {_policies(observation, table)}")
-            case _:
-                return unknown(message)
+        judgement = _by_sights(observation, table, trial)
+        return judgement if shut_to is None else _beside_detours(judgement, relation, shut_to)
 
     return Expectation(
         key=f"{table.name}.access.{who}",
         table=table.name,
         severity=Severity.ERROR,
-        expected=expected,
+        expected=trial.expected,
         judge=judge,
         requires=f"{table.name}.column.{policy.owner_column}.present",
     )
+
+
+def _by_sights(observation: Observation, table: Table, trial: Trial) -> Judgement:
+    seen = [access for access in observation.access if access.table == table.name]
+    sights = [sight for access in seen for sight in access.sights if sight.caller in trial.callers]
+    if not sights:
+        return unknown(f"Nobody's view of {table.name} was tried.")
+    actual = ", ".join(f"{sight.caller}: {_seen(sight)}" for sight in sights)
+    message = "; ".join(_spoken(sight) for sight in sights) + "."
+    match trial.verdict(sights):
+        case Outcome.PASS:
+            return passed(actual, message)
+        case Outcome.FAIL:
+            return failed(actual, f"{message} {_policies(observation, table)}")
+        case _:
+            return unknown(message)
+
+
+def _beside_detours(judgement: Judgement, relation: Relation, role: str) -> Judgement:
+    """A query asks for rights on the table that it names, and for its policies, alone (Postgres, "Inheritance")."""
+    if unguarded := relation.detours_of(role, row_security=False):
+        past = f"{role} reads rows of {relation.name} by way of {named(unguarded)}, where row security is off."
+        return failed(f"by way of {named(unguarded)}", f"{past} Of {relation.name} itself: {judgement.message}")
+    guarded = relation.detours_of(role, row_security=True)
+    if guarded and judgement.outcome is Outcome.PASS:
+        return unknown(f"{judgement.message} What the policies of {named(guarded)} show of its rows was not tried.")
+    return judgement
+
+
+def named(detours: Sequence[Detour]) -> str:
+    more = f" and {len(detours) - MOST_NAMED} more" if len(detours) > MOST_NAMED else ""
+    return ", ".join(detour.in_sql for detour in detours[:MOST_NAMED]) + more
 
 
 def _seen(sight: Sight) -> str:

@@ -74,15 +74,16 @@ class Policy(msgspec.Struct, frozen=True):
         return role in self.applies_to and self.command in (command, "*")
 
 
-class OpenPart(msgspec.Struct, frozen=True):
-    """A partition, or a table that inherits, which a role of the callers may read by its own name, and which has no row
-    security of its own: the policies of the whole do not count there. `kind` is pg_class.relkind.
+class Detour(msgspec.Struct, frozen=True):
+    """Another table by whose name a role of the callers reads rows of a table, where the policies of that one do not
+    count: a partition of it, one that inherits from it, or one that it is a part of.
     """
 
     role: str
     schema: str
     name: str
-    kind: str
+    row_security: bool
+    """It has row security of its own, and a permissive policy for the role."""
 
     @property
     def in_sql(self) -> str:
@@ -113,14 +114,14 @@ class Relation(msgspec.Struct, frozen=True):
     """What the reading role may do, by grants on the table or on every one of its columns."""
     grants: tuple[Grants, ...] = ()
     policies: tuple[Policy, ...] = ()
-    open_parts: tuple[OpenPart, ...] = ()
+    detours: tuple[Detour, ...] = ()
     guards: tuple[Guard, ...] = ()
 
     def granted(self, role: str) -> Grants:
         return next((grants for grants in self.grants if grants.role == role), Grants(role))
 
-    def open_to(self, role: str) -> tuple[OpenPart, ...]:
-        return tuple(part for part in self.open_parts if part.role == role)
+    def detours_of(self, role: str, *, row_security: bool) -> tuple[Detour, ...]:
+        return tuple(one for one in self.detours if one.role == role and one.row_security == row_security)
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)

@@ -1,11 +1,13 @@
-"""A partition is a table of its own, too: whoever may read it by its name reads past the policies of the whole."""
+"""A partition is a table of its own, too: whoever may read it by its name reads past the policies of the whole; and so
+does whoever may read what the whole is a part of.
+"""
 
 import pytest
 
 from app.contract.check import Outcome
 from app.demo.database import OWNER
 from app.diagnostics import SchemaReport
-from tests.databases import VERSIONS, Project, failures, in_turn
+from tests.databases import VERSIONS, Project, failures, in_turn, with_outcome
 from tests.partitioned import partition
 
 OTHER, ANONYMOUS = "strategy_tick_runs.access.other", "strategy_tick_runs.access.anonymous"
@@ -65,6 +67,81 @@ async def test_a_table_that_inherits_is_a_part_as_well(project: Project) -> None
     assert failures(await project.check()) == {}
     await project.execute("grant select on older to authenticated", OWNER)
     assert failures(await project.check()).keys() == {OTHER}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_table_that_it_is_a_part_of_shows_its_rows_as_well(project: Project) -> None:
+    await project.execute(
+        """
+        create table everything (scheduled_at timestamptz not null);
+        create table much () inherits (everything);
+        alter table strategy_tick_runs inherit much;
+        create table beside () inherits (everything);
+        grant select on beside to anon;
+        """,
+        OWNER,
+    )
+    assert failures(await project.check()) == {}
+    await project.execute("grant select on everything to anon", OWNER)
+    report = await project.check()
+    assert failures(report).keys() == {ANONYMOUS}
+    for decision in report.fix.decisions:
+        assert decision.proposal == 'alter table "public"."everything" enable row level security;'
+        await project.execute(decision.proposal, OWNER)
+    assert failures(await project.check()) == {}
+
+
+POLICY = f"""
+{GRANTED};
+alter table "Ticks; beyond" enable row level security;
+create policy theirs on "Ticks; beyond" for %s to authenticated using (auth.uid() = user_id);
+"""
+
+
+async def test_what_policies_of_its_own_show_is_not_known(partitioned: Project) -> None:
+    await partitioned.execute(POLICY % "select", OWNER)
+    report = await partitioned.check()
+    assert with_outcome(report, Outcome.UNKNOWN).keys() == {OTHER}
+    assert failures(report) == {}
+    assert '"Ticks; beyond"' in told(report)
+
+
+async def test_a_policy_of_its_own_for_writing_shows_nothing(partitioned: Project) -> None:
+    await partitioned.execute(POLICY % "update", OWNER)
+    report = await partitioned.check()
+    assert {check.outcome for check in report.checks} == {Outcome.PASS}
+
+
+async def test_of_very_many_a_few_are_named(partitioned: Project) -> None:
+    await partitioned.execute(
+        """
+        do $$ begin
+          for number in 1..300 loop
+            execute format(
+              'create table %I partition of strategy_tick_runs for values from (%L) to (%L)', 'newer_' || number,
+              timestamptz '2100-01-01' + interval '1 day' * number, timestamptz '2100-01-02' + interval '1 day' * number
+            );
+          end loop;
+        end $$;
+        grant select on all tables in schema public to anon;
+        """,
+        OWNER,
+    )
+    check = failures(await partitioned.check(database_timeout_ms=20_000))[ANONYMOUS]
+    assert check.message.count("newer_") == 3
+    assert "and 297 more" in check.message
+    assert len(check.message) < 1000
+
+
+async def test_that_the_whole_is_locked_is_not_taken_for_a_leak_of_it(partitioned: Project) -> None:
+    await partitioned.execute(GRANTED, OWNER)
+    async with partitioned.connect() as other, other.transaction():
+        await other.execute("lock table only strategy_tick_runs in access exclusive mode")
+        report = await partitioned.check(database_timeout_ms=2000)
+    assert failures(report).keys() == {OTHER, ANONYMOUS}
+    for decision in report.fix.decisions:
+        assert "revoke" not in (decision.proposal or "")
+        assert "A policy shows rows" not in decision.why
 
 
 @pytest.mark.parametrize(("version", "name"), in_turn(SHUT))

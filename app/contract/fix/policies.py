@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from app.contract.access import named
 from app.contract.fix.columns import SHORT_LOCK
 from app.contract.fix.model import Decision, Hazard, HazardKind, Statement, Step
 from app.contract.fix.readers import (
@@ -20,7 +21,7 @@ from app.contract.fix.situation import Situation, Subject
 from app.contract.fix.sql import block, literal, when
 from app.contract.identifiers import quote_identifier
 from app.contract.model import ANONYMOUS, SelectPolicy, Table
-from app.contract.observed import Access, Caller, OpenPart, Proposal, Relation, Sight
+from app.contract.observed import Access, Caller, Detour, Proposal, Relation, Sight
 
 WIDENS = Hazard(HazardKind.CHANGES_ACCESS, "Shows callers of the platform's API rows that they could not read before.")
 NARROWS = Hazard(
@@ -32,7 +33,6 @@ SHUTS_OUT = Hazard(
 NO_FUNCTIONS = "There is no auth.uid() or auth.jwt() by which a policy could tell who is asking."
 OTHERS, VISITORS = (Caller.OTHER, Caller.INVENTED), (Caller.ANONYMOUS,)
 KEPT_OUT = {"other": OTHERS, "anonymous": VISITORS}
-FOREIGN = "f"
 LET_IN = ("access.owner", "access.admin")
 
 
@@ -55,10 +55,9 @@ def _deciding(subject: Subject) -> Iterator[Step]:
         yield from _reading(subject, policy)
         for who, callers in KEPT_OUT.items():
             failed = subject.failed(f"access.{who}")
-            shown = (failed or enables) and not (enables and _are_kept_out(subject, callers))
-            if open_parts := _open_parts(subject, policy, who):
-                yield _past_policies(subject, who, open_parts, callers if shown else ())
-            elif shown:
+            if detours := _detours(subject, policy, who):
+                yield _past_policies(subject, who, detours, callers)
+            elif (failed or enables) and not (enables and _are_kept_out(subject, callers)):
                 yield _leak(subject, who, callers)
 
 
@@ -213,25 +212,20 @@ def _obstacle(subject: Subject, policy: SelectPolicy, seen: Sequence[Sight]) -> 
     return f"What the policies decide could not be tried: {unknown}." if unknown is not None else None
 
 
-def _open_parts(subject: Subject, policy: SelectPolicy, who: str) -> tuple[OpenPart, ...]:
-    return subject.relation.open_to(ANONYMOUS if who == "anonymous" else policy.role)
+def _detours(subject: Subject, policy: SelectPolicy, who: str) -> tuple[Detour, ...]:
+    role = ANONYMOUS if who == "anonymous" else policy.role
+    return subject.relation.detours_of(role, row_security=False)
 
 
-def _past_policies(subject: Subject, who: str, parts: Sequence[OpenPart], callers: Sequence[Caller]) -> Decision:
-    """Parts that are read by their own names. The runner goes on reading and writing them through the whole."""
-    shutting = [
-        f"revoke select on table {part.in_sql} from public, {quote_identifier(part.role)};"
-        # A foreign table has no row security.
-        if part.kind == FOREIGN
-        else f"alter table {part.in_sql} enable row level security;"
-        for part in parts
-    ]
-    names = ", ".join(part.in_sql for part in parts)
-    why = f"Its policies do not count for whoever names a part of it ({names}). Enable row security there, too."
-    if not callers or _are_kept_out(subject, callers):
-        return Decision((subject.key(f"access.{who}"),), why, "\n".join(shutting))
+def _past_policies(subject: Subject, who: str, detours: Sequence[Detour], callers: Sequence[Caller]) -> Decision:
+    """The runner goes on as before: it uses the table's own name, for which row security of the others is not asked."""
+    why = f"Its policies do not count for who reads its rows by another name ({named(detours)}). Shut those, too."
+    proposal = "\n".join(f"alter table {detour.in_sql} enable row level security;" for detour in detours)
+    sights = subject.situation.surroundings.sights(subject.name)
+    if not any(sights[caller].visible or sights[caller].surprises for caller in callers if caller in sights):
+        return Decision((subject.key(f"access.{who}"),), why, proposal)
     leak = _leak(subject, who, callers)
-    return replace(leak, why=f"{why} {leak.why}", proposal="\n".join([*shutting, *filter(None, [leak.proposal])]))
+    return replace(leak, why=f"{why} {leak.why}", proposal=f"{proposal}\n{leak.proposal or ''}".rstrip())
 
 
 def _leak(subject: Subject, who: str, callers: Sequence[Caller]) -> Decision:
@@ -257,7 +251,7 @@ def _enabling(subject: Subject, *, shuts_out: bool) -> Step:
     hidden = [
         f"access.{who}"
         for who, callers in KEPT_OUT.items()
-        if _are_kept_out(subject, callers) and not (policy is not None and _open_parts(subject, policy, who))
+        if _are_kept_out(subject, callers) and not (policy is not None and _detours(subject, policy, who))
     ]
     mends = (subject.key("row_security"), *subject.situation.open(*map(subject.key, hidden)))
     return Statement(1, mends, f"Enable row security on {subject.name}.", block(command), hazards)

@@ -89,15 +89,30 @@ with recursive
     join pg_catalog.pg_inherits as inherits on inherits.inhparent = partitioned.oid
     join pg_catalog.pg_class as child on child.oid = inherits.inhrelid and child.relkind = 'p'
   ),
-  -- Whatever else holds rows of a table: its partitions, and what inherits from it, at any depth.
-  parts as (
+  -- By which other names rows of a table are read: those of its partitions and of what inherits from it, at any depth,
+  -- and of what it is a part of itself.
+  descendants as (
     select watched.oid as root, inherits.inhrelid as oid
     from watched
     join pg_catalog.pg_inherits as inherits on inherits.inhparent = watched.oid
     union
-    select parts.root, inherits.inhrelid
-    from parts
-    join pg_catalog.pg_inherits as inherits on inherits.inhparent = parts.oid
+    select descendants.root, inherits.inhrelid
+    from descendants
+    join pg_catalog.pg_inherits as inherits on inherits.inhparent = descendants.oid
+  ),
+  ancestors as (
+    select watched.oid as root, inherits.inhparent as oid
+    from watched
+    join pg_catalog.pg_inherits as inherits on inherits.inhrelid = watched.oid
+    union
+    select ancestors.root, inherits.inhparent
+    from ancestors
+    join pg_catalog.pg_inherits as inherits on inherits.inhrelid = ancestors.oid
+  ),
+  relatives as (
+    select descendants.root, descendants.oid from descendants
+    union
+    select ancestors.root, ancestors.oid from ancestors
   ),
   column_documents as (
     select
@@ -300,24 +315,32 @@ with recursive
     ) as by_column
     group by watched.oid
   ),
-  -- A query that names a part asks for rights on it alone, and only its own policies count.
-  open_part_documents as (
+  -- A query that names one of them asks for rights on it alone, and only its own policies count.
+  detour_documents as (
     select
-      parts.root,
+      relatives.root,
       pg_catalog.jsonb_agg(
         pg_catalog.jsonb_build_object(
-          'role', callers.rolname, 'schema', namespace.nspname, 'name', class.relname, 'kind', class.relkind
+          'role', callers.rolname, 'schema', namespace.nspname, 'name', class.relname,
+          'row_security', class.relrowsecurity
         )
         order by namespace.nspname collate "C", class.relname collate "C", callers.rolname collate "C"
       ) as document
-    from parts
-    join pg_catalog.pg_class as class on class.oid = parts.oid
+    from relatives
+    join pg_catalog.pg_class as class on class.oid = relatives.oid
     join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
     cross join callers
-    where not class.relrowsecurity
-      and pg_catalog.has_schema_privilege(callers.oid, namespace.oid, 'USAGE')
+    where pg_catalog.has_schema_privilege(callers.oid, namespace.oid, 'USAGE')
       and pg_catalog.has_any_column_privilege(callers.oid, class.oid, 'SELECT')
-    group by parts.root
+      -- Under row security without a permissive policy, nothing is shown.
+      and (not class.relrowsecurity or exists (
+        select
+        from pg_catalog.pg_policy as policy
+        cross join pg_catalog.unnest(policy.polroles) as named (oid)
+        where policy.polrelid = class.oid and policy.polpermissive and policy.polcmd in ('r', '*')
+          and case when named.oid = 0 then true else pg_catalog.pg_has_role(callers.oid, named.oid, 'USAGE') end
+      ))
+    group by relatives.root
   ),
   policy_documents as (
     select
@@ -398,9 +421,13 @@ with recursive
   row_versions as (
     select 'class ' || watched.oid || ' ' || watched.row_version as version from watched
     union all
-    select 'part ' || parts.root || ' ' || class.oid || ' ' || class.xmin::text
-    from parts
-    join pg_catalog.pg_class as class on class.oid = parts.oid
+    select 'relative ' || relatives.root || ' ' || class.oid || ' ' || class.xmin::text
+    from relatives
+    join pg_catalog.pg_class as class on class.oid = relatives.oid
+    union all
+    select 'policy of a relative ' || policy.oid || ' ' || policy.xmin::text
+    from pg_catalog.pg_policy as policy
+    join relatives on relatives.oid = policy.polrelid
     union all
     select 'attribute ' || attributes.attrelid || ' ' || attributes.attnum || ' ' || attributes.row_version
     from attributes
@@ -475,7 +502,7 @@ select pg_catalog.jsonb_build_object(
           'privileges', coalesce(privilege_documents.document, '[]'),
           'grants', coalesce(grant_documents.document, '[]'),
           'policies', coalesce(policy_documents.document, '[]'),
-          'open_parts', coalesce(open_part_documents.document, '[]'),
+          'detours', coalesce(detour_documents.document, '[]'),
           'guards', coalesce(trigger_documents.document, '[]')
         )
         order by watched.relname collate "C"
@@ -488,7 +515,7 @@ select pg_catalog.jsonb_build_object(
       left join privilege_documents on privilege_documents.oid = watched.oid
       left join grant_documents on grant_documents.oid = watched.oid
       left join policy_documents on policy_documents.polrelid = watched.oid
-      left join open_part_documents on open_part_documents.root = watched.oid
+      left join detour_documents on detour_documents.root = watched.oid
       left join trigger_documents on trigger_documents.tgrelid = watched.oid
     ),
     '[]'
