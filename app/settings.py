@@ -20,6 +20,7 @@ SHORTEST_SECRET = 32  # Bytes: HS256 wants a key of at least the hash's size (RF
 # Settings in which an empty value says something other than no value.
 MEANINGFUL_WHEN_EMPTY = frozenset({"database_role", "admin_profile_table"})
 
+LONGEST_ROLE = 63  # Bytes (Postgres, NAMEDATALEN).
 PLAIN_ADDRESS = re.compile(
     r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[a-z0-9_.~/%-]*)?", re.ASCII | re.IGNORECASE
 )
@@ -142,6 +143,8 @@ class Settings(ContractSettings):
     def _role_is_a_role(cls, value: str) -> str:
         if value.lower() == "none":
             raise ValueError("cannot be 'none', which Postgres reads as a reset; leave it empty to stay as logged in")
+        if len(value.encode()) > LONGEST_ROLE:
+            raise ValueError(f"cannot be longer than {LONGEST_ROLE} bytes, to which Postgres cuts a name")
         return value
 
     @field_validator("admin_claim")

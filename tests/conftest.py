@@ -89,5 +89,5 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         assert text.count("pg_catalog.now()") == 1
         return text.replace("pg_catalog.now()", f"'{moment(now[-1])}'::timestamptz")
 
-    monkeypatch.setattr("app.postgres.activity.statement", told)
+    monkeypatch.setattr("app.postgres.sections.statement", told)
     return now

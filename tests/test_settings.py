@@ -60,6 +60,7 @@ def test_a_missing_url_is_named() -> None:
     ("name", "value"),
     [
         ("database_role", "none"),
+        ("database_role", "é" * 32),
         ("database_pool_size", 0),
         ("database_timeout_ms", 1),
         ("supabase_jwt_secret", "too-short"),

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from uuid import UUID
 from app.postgres.faults import ROLE_REFUSED
 from app.postgres.pool import Connection, Database
 from app.postgres.sections import SectionReader
+from app.postgres.standby import age_of_what_is_known
 from app.postgres.statements import statement
 from app.postgres.stored import stored_ticks
 from app.postgres.window import WindowMemory, WindowReader, known_periods, served_slots
@@ -81,33 +83,33 @@ class ActivityReader:
                 # Before the snapshot is taken: what changes in between is found by the next reading.
                 async with self._database.transaction(connection):
                     table_state = await connection.fetchval(statement("tick_table"), self._schema) or ""
+            async with self._as_reader(connection) as not_reader:
+                reader = SectionReader(connection, deadline, seconds)
+                as_of, on_standby = await reader.begin()
+                obstacle = await self._lag(connection) if on_standby and not_reader is None else not_reader
+                if obstacle is not None:
+                    return Reading(as_of, dict.fromkeys(Section, SectionResult(0, obstacle)))
+                reading = _Transaction(reader, self._schema, as_of, self._thresholds)
+                return await reading.read(memory, table_state, grid)
+
+    @asynccontextmanager
+    async def _as_reader(self, connection: Connection) -> AsyncIterator[str | None]:
+        """A transaction as the reading role; or as the login, and why."""
+        async with AsyncExitStack() as stack:
+            obstacle = None
             try:
-                async with self._database.transaction(connection, self._role):
-                    as_of, behind = await _begun(connection, seconds)
-                    if behind is not None and behind > self._thresholds.grace_min:
-                        return _unread(
-                            as_of, f"the database is a standby that is {behind.total_seconds():.0f} s behind"
-                        )
-                    reader = SectionReader(connection, deadline, seconds)
-                    reading = _Transaction(reader, self._schema, as_of, self._thresholds)
-                    return await reading.read(memory, table_state, grid)
+                await stack.enter_async_context(self._database.transaction(connection, self._role))
             except ROLE_REFUSED:
-                async with self._database.transaction(connection):
-                    as_of, _ = await _begun(connection, seconds)
-                return _unread(as_of, f"the login cannot become {self._role}; see /api/runner/schema")
+                await stack.enter_async_context(self._database.transaction(connection))
+                obstacle = f"the login cannot become {self._role}; see /api/runner/schema"
+            yield obstacle
 
-
-async def _begun(connection: Connection, seconds: float) -> tuple[datetime, timedelta | None]:
-    """The one clock of a reading, and how far a standby is behind it: what it has not got yet would look as if it had
-    not happened. What the reading comes back to, should a section of it fail, has its settings, too.
-    """
-    (row,) = await connection.fetch(statement("as_of"), f"{int(seconds * 1000)}ms")
-    await connection.execute(statement("savepoint"))
-    return row["as_of"], row["behind"]
-
-
-def _unread(as_of: datetime, error: str) -> Reading:
-    return Reading(as_of, dict.fromkeys(Section, SectionResult(0, error)))
+    async def _lag(self, connection: Connection) -> str | None:
+        """A tick that it has not got yet must not make a run overdue that came late within its grace."""
+        age = await age_of_what_is_known(connection, self._thresholds.grace_min / 2)
+        if age is None:
+            return None
+        return f"the database is a standby that does not keep up; its last commit is {age.total_seconds():.0f} s old"
 
 
 class _Transaction:

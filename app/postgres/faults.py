@@ -55,6 +55,9 @@ _KINDS = {
 
 def fault(error: BaseException) -> DatabaseError:
     """The error of ours for one of the faults above. The text of the original is never part of it."""
+    if isinstance(error, asyncpg.PostgresConnectionError) and isinstance(error.__cause__, asyncpg.PostgresError):
+        # What the server said before it closed the connection.
+        error = error.__cause__
     if isinstance(error, asyncpg.QueryCanceledError):
         return DatabaseTimeoutError("The database did not finish a query in time.")
     if isinstance(error, asyncpg.TransactionRollbackError):

@@ -33,7 +33,7 @@ class Database:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._probe: asyncpg.Connection[asyncpg.Record] | None = None
         self._longest_lock = f"{settings.database_timeout_ms // 20}ms"
-        self._end = statement("end_transaction")
+        self._commit, self._rollback = statement("commit"), statement("rollback")
         self._ping = statement("ping")
 
     @asynccontextmanager
@@ -102,14 +102,18 @@ class Database:
 
     @asynccontextmanager
     async def _framed(self, connection: Connection, longest_ms: int, role: str | None) -> AsyncIterator[None]:
+        if connection.is_in_transaction():
+            raise RuntimeError("The end of a transaction within another would be the end of both.")
         limits = {"longest": f"{longest_ms}ms", "longest_lock": self._longest_lock}
+        end = self._rollback
         try:
             await connection.execute(statement("transaction", {"role": role or "none", **limits}))
             yield
+            end = self._commit
         finally:
-            # On a connection that is lost there is nothing to end, and what lost it is what is to be raised.
-            if not connection.is_closed():
-                await connection.execute(self._end)
+            # What a connection was lost by is what is to be raised, not that it is lost.
+            if not is_lost(connection):
+                await connection.execute(end)
 
     async def ping(self) -> None:
         """Raises DatabaseError unless the database answers within a second, on a connection of its own."""
@@ -149,7 +153,7 @@ class Database:
 class Watchdog:
     """Closes the socket under a connection at a time on the event loop's clock.
 
-    A cancelled transaction still says ROLLBACK and waits for its answer, on a stalled socket for ever.
+    A cancelled transaction still says so to the server and waits for its answer, on a stalled socket for ever.
     """
 
     def __init__(self, connection: Connection, until: float) -> None:
@@ -166,7 +170,7 @@ class Watchdog:
 
     def _bite(self) -> None:
         self.has_bitten = True
-        self._connection.terminate()
+        _throw_away(self._connection)
 
 
 @asynccontextmanager
@@ -177,12 +181,26 @@ async def _held(
     watchdog = Watchdog(connection, until)
     try:
         with ExitStack() as unless_all_went_well:
-            unless_all_went_well.callback(connection.terminate)
+            unless_all_went_well.callback(_throw_away, connection)
             yield watchdog
             unless_all_went_well.pop_all()
     finally:
         watchdog.cancel()
         await pool.release(connection)
+
+
+def is_lost(connection: Connection) -> bool:
+    """Whether it was closed, by whichever side."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool takes a connection that ends from whoever has it.
+        return True
+
+
+def _throw_away(connection: Connection) -> None:
+    if not is_lost(connection):
+        connection.terminate()
 
 
 async def _acquire(pool: "asyncpg.Pool[asyncpg.Record]") -> "PoolConnectionProxy[asyncpg.Record]":

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from app.postgres.faults import IN_THE_WAY
-from app.postgres.pool import Connection
+from app.postgres.pool import Connection, is_lost
 from app.postgres.statements import statement
 from app.runner.model import Section, SectionResult
 
@@ -42,8 +42,8 @@ _SENTENCES: Mapping[type[Exception], str] = {
 class SectionReader:
     """Reads sections in a transaction, until a deadline on the event loop's clock.
 
-    What fails leaves it as it was at its savepoint, which was made before this: nothing is written, so that all of it
-    needs but one.
+    A section that fails leaves the transaction as `begin` left it, at its savepoint: nothing is written, so that one
+    serves all sections.
     """
 
     def __init__(self, connection: Connection, deadline: float, statement_seconds: float) -> None:
@@ -52,6 +52,13 @@ class SectionReader:
         self._statement_seconds = statement_seconds
         self._locked: set[str] = set()
         self.results: dict[Section, SectionResult] = {}
+
+    async def begin(self) -> tuple[datetime, bool]:
+        """The one clock of a reading, and whether it is that of a standby."""
+        (row,) = await self._connection.fetch(statement("as_of"), f"{int(self._statement_seconds * 1000)}ms")
+        # After the settings, which would else be gone with the first section that fails.
+        await self._connection.execute(statement("savepoint"))
+        return row["as_of"], row["on_standby"]
 
     async def fetch(self, section: Section, query: str, *arguments: object) -> Sequence[Any] | None:
         """The rows; None when they cannot be had, and `results` says why. Several statements add up in one section.
@@ -67,6 +74,9 @@ class SectionReader:
                 if _has_other_types(rows):
                     rows, error = None, OTHER_TYPES.format(table=table)
             except asyncpg.PostgresError as raised:
+                if is_lost(self._connection):
+                    # A standby that needs the rows for itself ends the session, and not the query alone.
+                    raise
                 await self._connection.execute(statement("rollback_to_savepoint"))
                 error = _sentence(raised, table)
                 if isinstance(raised, IN_THE_WAY[0]):

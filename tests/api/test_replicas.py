@@ -11,8 +11,10 @@ import pytest
 from app.demo.server import EmbeddedPostgres
 from app.errors import DatabaseTimeoutError
 from app.postgres.pool import Database
+from app.postgres.sections import SectionReader
 from app.pulse import Pulse
 from app.runner.figures import Window
+from app.runner.model import Section
 from app.runner.report import StatusReport
 from tests.api.process import RECOVERY_SECONDS, ServiceProcess, events, eventually, serving_process
 from tests.api.service import claimed
@@ -100,8 +102,8 @@ def test_without_a_standby_the_primary_is_read_and_one_that_takes_over_is_too(
 
 
 async def judged(cluster: EmbeddedPostgres) -> StatusReport:
-    """With two seconds as the least that a strategy may be late by, and so the most that a standby may be behind."""
-    settings = Project(cluster, "documented").settings(status_grace_min_seconds=2)
+    """With four seconds as the least that a strategy may be late by; of a standby, twice that is known after two."""
+    settings = Project(cluster, "documented").settings(status_grace_min_seconds=4)
     database = Database(settings)
     try:
         return await Pulse(settings, database).status(Window.HOUR)
@@ -110,8 +112,9 @@ async def judged(cluster: EmbeddedPostgres) -> StatusReport:
 
 
 async def caught_up(primary: EmbeddedPostgres, standby: Standby) -> None:
-    """Wait until the standby has all there is."""
-    written = await ask(primary, "select pg_current_wal_insert_lsn()::text")
+    """Wait until the standby has all there is; the checkpoint lets nothing wait to be sent."""
+    await ask(primary, "checkpoint")
+    written = await ask(primary, "select pg_current_wal_flush_lsn()::text")
     for _ in range(200):
         if await ask(standby, f"select pg_last_wal_replay_lsn() >= '{written}'"):
             return
@@ -147,14 +150,61 @@ async def test_a_standby_to_which_nothing_new_was_sent_is_believed(primary: Embe
     assert (await judged(standby)).verdict == "ok"
 
 
+async def test_a_standby_that_keeps_up_is_believed_while_nothing_is_committed(
+    primary: EmbeddedPostgres, standby: Standby
+) -> None:
+    """One large transaction sends all the while, and the last commit grows old."""
+    on_primary = Project(primary, "documented")
+    await on_primary.tick_until_now()
+    await caught_up(primary, standby)
+    async with on_primary.connect() as connection:
+        await connection.execute("create table if not exists written (number integer)")
+        async with connection.transaction():
+            ends = asyncio.get_running_loop().time() + 4
+            verdicts = set()
+            while asyncio.get_running_loop().time() < ends:
+                await connection.execute("insert into written select generate_series(1, 1000)")
+                verdicts.add((await judged(standby)).verdict)
+    assert verdicts == {"ok"}
+
+
+async def test_a_query_that_gives_way_among_the_sections_costs_no_verdict_of_an_outage(
+    primary: EmbeddedPostgres, standby: Standby
+) -> None:
+    """A standby ends the session where a savepoint was set, and not the query alone."""
+    settings = Project(standby, "documented").settings(database_timeout_ms=60_000)
+    database, on_primary = Database(settings), Project(primary, "documented")
+
+    async def read() -> None:
+        async with database.connection() as connection, database.transaction(connection, settings.reading_role):
+            reader = SectionReader(connection, asyncio.get_running_loop().time() + 60, 30)
+            await reader.begin()
+            await reader.fetch(Section.RUNS, "select count(*), pg_sleep(10) from public.strategy_runs")
+
+    try:
+        reading = asyncio.ensure_future(read())
+        await asyncio.sleep(0.5)
+        await on_primary.execute("update strategy_runs set updated_at = now()")
+        await on_primary.execute("vacuum (freeze) strategy_runs")
+        with pytest.raises(DatabaseTimeoutError, match="gave up"):
+            await reading
+    finally:
+        await database.close()
+
+
 async def test_a_standby_that_lost_its_primary_tells_nothing_of_the_present(
     primary: EmbeddedPostgres, standby: Standby
 ) -> None:
     await Project(primary, "documented").tick_until_now()
     await caught_up(primary, standby)
+    await ask(standby, "checkpoint")
     primary.stop()
     try:
         await asyncio.sleep(3)
+        assert (await judged(standby)).verdict == "unknown"
+        # It has not replayed any commit since then.
+        standby.stop()
+        standby.start()
         assert (await judged(standby)).verdict == "unknown"
         standby.promote()
         assert (await judged(standby)).verdict == "ok"

@@ -1,5 +1,6 @@
 """What holds in a transaction of ours, and what is left of it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,8 +9,11 @@ import pytest
 
 from app.contract.identifiers import quote_identifier
 from app.demo.database import LOGIN
-from app.postgres.pool import Connection, Database
+from app.errors import DatabaseUnavailableError
+from app.postgres.pool import Connection, Database, is_lost
+from app.postgres.sections import SectionReader
 from app.postgres.statements import statement
+from app.runner.model import Section
 from tests.databases import VERSIONS, Project
 
 FRAME = """
@@ -98,17 +102,70 @@ async def test_after_an_error_the_next_transaction_is_a_new_one(project: Project
             assert await connection.fetchval("select 1") == 1
 
 
-async def test_what_fails_takes_nothing_with_it_that_was_set_before_its_savepoint(project: Project) -> None:
+async def test_a_section_that_fails_leaves_the_next_ones_what_the_reading_began_with(project: Project) -> None:
+    settings = "select current_setting('work_mem') as memory, current_setting('statement_timeout') as longest"
     async with connected(project) as (database, connection), database.transaction(connection):
-        await connection.execute("set local work_mem = '9MB'")
-        await connection.execute(statement("savepoint"))
+        reader = SectionReader(connection, asyncio.get_running_loop().time() + 60, 2.5)
+        await reader.begin()
         for _ in range(2):
-            await connection.execute("set local work_mem = '5MB'")
-            with pytest.raises(asyncpg.DivisionByZeroError):
-                await connection.fetch("select 1/0")
-            await connection.execute(statement("rollback_to_savepoint"))
-            assert await connection.fetchval("select current_setting('work_mem')") == "9MB"
-            assert (await frame(connection))["read_only"] == "on"
+            await reader.fetch(Section.STORED, statement("sorting"), "off")
+            assert await reader.fetch(Section.LOCKS, "select 1/0") is None
+            (row,) = await reader.fetch(Section.RUNS, settings) or ()
+            assert dict(row) == {"memory": "16MB", "longest": "2500ms"}
+            assert await connection.fetchval("select current_setting('enable_sort')") == "on"
+        assert not reader.results[Section.RUNS].error
+
+
+async def test_one_within_another_is_refused(project: Project) -> None:
+    """The inner one's end would be the end of both, and what followed would be as the login, and could write."""
+    async with connected(project) as (database, connection), database.transaction(connection):
+        with pytest.raises(RuntimeError, match="within another"):
+            async with database.transaction(connection):
+                pytest.fail("it began")
+        assert (await frame(connection))["read_only"] == "on"
+
+
+async def test_what_the_server_said_when_it_closed_the_connection_is_what_is_raised(project: Project) -> None:
+    async def ended() -> None:
+        async with connected(project) as (database, connection), database.transaction(connection):
+            await asyncio.gather(connection.fetch("select pg_sleep(30)"), end_soon(project, connection))
+
+    with pytest.raises(DatabaseUnavailableError, match="closed by the database"):
+        await ended()
+
+
+async def end_soon(project: Project, connection: Connection) -> None:
+    await asyncio.sleep(0.3)
+    await project.execute(f"select pg_terminate_backend({connection.get_server_pid()})")
+
+
+async def test_what_is_raised_beside_a_lost_connection_is_not_hidden_by_that(project: Project) -> None:
+    async def lost() -> None:
+        async with connected(project) as (database, connection), database.transaction(connection):
+            await end_soon(project, connection)
+            await asyncio.sleep(0.3)
+            assert is_lost(connection)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await lost()
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, ValueError])
+async def test_what_was_set_for_the_session_is_undone_where_it_does_not_end_well(
+    project: Project, raised: type[BaseException]
+) -> None:
+    """As asyncpg does while it asks for types: who has the connection next must not find it."""
+
+    async def interrupted(database: Database, connection: Connection) -> None:
+        async with database.transaction(connection):
+            await connection.execute("set application_name = 'left behind'")
+            raise raised
+
+    async with connected(project) as (database, connection):
+        with pytest.raises(raised):
+            await interrupted(database, connection)
+        assert (await frame(connection))["application"] != "left behind"
 
 
 async def test_nothing_can_be_written_in_it(project: Project) -> None:

@@ -1,0 +1,2 @@
+-- The end of a transaction in which nothing was written.
+commit
