@@ -104,8 +104,9 @@ KINDS = (
         r"[a-z_]+\.access\.(owner|other|admin|anonymous)",
         "The service becomes that caller on a few sampled rows and lets Postgres decide. The check is unknown where"
         " there is no row to try it on, or no right to become the caller. Rows of a table can be read by the name of a"
-        " partition of it, too, or of what it inherits from, where its policies do not count: one that a caller may"
-        " read and that has no row security fails, and what the policies of one that has some show is unknown.",
+        " partition, a table that inherits from it, or one that it inherits from, where its policies do not count: one"
+        " that a caller may read and that has no row security fails, and what the policies of one that has some show is"
+        " unknown. Views are not looked at.",
         "Text of a policy can look right and deny its owner, or let in a stranger.",
         f"{FIX} where a policy of the documented form mends it; the message names the policies involved.",
     ),

@@ -4,8 +4,10 @@ import re
 
 # Characters. A longer one is not read: the patterns below may take the square of its length.
 LONGEST_SOURCE = 10_000
+# Where a quote may be escaped, or a comment be within another, it is not certain where they end.
+UNCERTAIN = re.compile(r"\\|/\*(?:(?!\*/).)*/\*", re.DOTALL)
 # What is quoted may look like a comment, and is none; it stays.
-COMMENTS = re.compile(r"""('[^']*'|"[^"]*"|(\$\w*\$).*?\2)|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+QUOTED_OR_COMMENT = re.compile(r"""('[^']*'|"[^"]*"|(\$\w*\$).*?\2)|--[^\n]*|/\*.*?\*/""", re.DOTALL)
 # Whoever raises stops the statement; whoever is called may raise. A notification is neither.
 STOPS = re.compile(r"\b(raise|assert|execute|call)\b|\bperform\s+(?!(pg_catalog\s*\.\s*)?pg_notify\b)", re.IGNORECASE)
 # Before the row is written, a trigger can also leave it out, or put another in its place.
@@ -36,8 +38,8 @@ def may_guard(source: str, *, language: str, column: str, before: bool) -> bool:
         return source != "moddatetime"
     if language != "plpgsql" or len(source) > LONGEST_SOURCE:
         return True
-    # Where a quote may be escaped it is not certain what is quoted: then comments stay as well.
-    body = source if "\\" in source else COMMENTS.sub(lambda found: found[1] or " ", source)
+    certain = UNCERTAIN.search(source) is None
+    body = QUOTED_OR_COMMENT.sub(lambda found: found[1] or " ", source) if certain else source
     if re.search(rf"\b{re.escape(column)}\b", body, re.IGNORECASE) or STOPS.search(body) or _calls_another(body):
         return True
     return before and REPLACES.search(body) is not None

@@ -76,14 +76,15 @@ class Policy(msgspec.Struct, frozen=True):
 
 class Detour(msgspec.Struct, frozen=True):
     """Another table by whose name a role of the callers reads rows of a table, where the policies of that one do not
-    count: a partition of it, one that inherits from it, or one that it is a part of.
+    count: a partition of it, one that inherits from it, or one that it is a part of. `kind` is pg_class.relkind.
     """
 
     role: str
     schema: str
     name: str
+    kind: str
     row_security: bool
-    """It has row security of its own, and a permissive policy for the role."""
+    """Its own holds for the role, and has a permissive policy for it."""
 
     @property
     def in_sql(self) -> str:

@@ -12,7 +12,7 @@ from uuid import UUID
 from app.postgres.faults import ROLE_REFUSED
 from app.postgres.pool import Connection, Database
 from app.postgres.sections import SectionReader
-from app.postgres.standby import age_of_what_is_known
+from app.postgres.standby import Standby
 from app.postgres.statements import statement
 from app.postgres.stored import stored_ticks
 from app.postgres.window import WindowMemory, WindowReader, known_periods, served_slots
@@ -49,6 +49,9 @@ MOST_SLOW_RUNS, MOST_SILENT_RUNS = 500, 100
 # Of the time of a request, what one statement may take of it: a scan of a long window is worth more than a fifth.
 STATEMENT_SHARE = 0.5
 
+# For a standby to replay what it was sent, in seconds.
+LONGEST_WAIT = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class GridSlots:
@@ -67,6 +70,9 @@ class ActivityReader:
         self._schema = settings.database_schema
         self._role = settings.reading_role
         self._seconds = settings.timeout_seconds
+        self._on_standby = False
+        # Half of the grace: a tick that came in the first half of it is not overdue for that.
+        self._standby = Standby(database, thresholds.grace_min / 2, min(LONGEST_WAIT, self._seconds / 5))
         self._memories = {window: WindowMemory(window) for window in Window}
 
     async def read(self, *, window: Window | None = None, grid: GridSlots | None = None) -> Reading:
@@ -76,21 +82,39 @@ class ActivityReader:
         """
         # The answer is worth nothing after the time is up, so it must be there a little before.
         deadline = asyncio.get_running_loop().time() + self._seconds * 0.95
-        seconds = self._seconds * STATEMENT_SHARE
         memory, table_state = self._memories[window] if window is not None else None, ""
         async with self._database.connection() as connection:
             if memory is not None and memory.is_kept:
                 # Before the snapshot is taken: what changes in between is found by the next reading.
                 async with self._database.transaction(connection):
                     table_state = await connection.fetchval(statement("tick_table"), self._schema) or ""
-            async with self._as_reader(connection) as not_reader:
-                reader = SectionReader(connection, deadline, seconds)
-                as_of, on_standby = await reader.begin()
-                obstacle = await self._lag(connection) if on_standby and not_reader is None else not_reader
-                if obstacle is not None:
-                    return Reading(as_of, dict.fromkeys(Section, SectionResult(0, obstacle)))
-                reading = _Transaction(reader, self._schema, as_of, self._thresholds)
-                return await reading.read(memory, table_state, grid)
+            # Twice where the first finds that this is a standby, which has to be asked before.
+            while (reading := await self._read(connection, deadline, memory, table_state, grid)) is None:
+                pass
+            return reading
+
+    async def _read(
+        self,
+        connection: Connection,
+        deadline: float,
+        memory: WindowMemory | None,
+        table_state: str,
+        grid: GridSlots | None,
+    ) -> Reading | None:
+        """None of a standby that was not known to be one."""
+        # Before the snapshot is taken, which must hold what the standby was waited for.
+        lag = await self._standby.obstacle(connection) if self._on_standby else None
+        async with self._as_reader(connection) as not_reader:
+            reader = SectionReader(connection, deadline, self._seconds * STATEMENT_SHARE)
+            as_of, on_standby = await reader.begin()
+            was_known, self._on_standby = self._on_standby, on_standby
+            if on_standby and not was_known:
+                return None
+            obstacle = not_reader or (lag if on_standby else None)
+            if obstacle is not None:
+                return Reading(as_of, dict.fromkeys(Section, SectionResult(0, obstacle)))
+            reading = _Transaction(reader, self._schema, as_of, self._thresholds)
+            return await reading.read(memory, table_state, grid)
 
     @asynccontextmanager
     async def _as_reader(self, connection: Connection) -> AsyncIterator[str | None]:
@@ -103,13 +127,6 @@ class ActivityReader:
                 await stack.enter_async_context(self._database.transaction(connection))
                 obstacle = f"the login cannot become {self._role}; see /api/runner/schema"
             yield obstacle
-
-    async def _lag(self, connection: Connection) -> str | None:
-        """A tick that it has not got yet must not make a run overdue that came late within its grace."""
-        age = await age_of_what_is_known(connection, self._thresholds.grace_min / 2)
-        if age is None:
-            return None
-        return f"the database is a standby that does not keep up; its last commit is {age.total_seconds():.0f} s old"
 
 
 class _Transaction:

@@ -55,9 +55,10 @@ _KINDS = {
 
 def fault(error: BaseException) -> DatabaseError:
     """The error of ours for one of the faults above. The text of the original is never part of it."""
-    if isinstance(error, asyncpg.PostgresConnectionError) and isinstance(error.__cause__, asyncpg.PostgresError):
-        # What the server said before it closed the connection.
-        error = error.__cause__
+    if isinstance(error, asyncpg.PostgresConnectionError) and error.__cause__ is not None:
+        # What the server said before it closed the connection, where that is known.
+        said = error.__cause__
+        error = said if isinstance(said, IN_THE_WAY) or _told(said) else error
     if isinstance(error, asyncpg.QueryCanceledError):
         return DatabaseTimeoutError("The database did not finish a query in time.")
     if isinstance(error, asyncpg.TransactionRollbackError):
@@ -79,10 +80,15 @@ def refused(error: BaseException) -> DatabaseError:
     return DatabaseUnavailableError(f"The database refused the connection (SQLSTATE {state or 'unknown'}).")
 
 
+def _told(error: BaseException) -> str | None:
+    """What one of the server's own errors means, if it is one of those that are known."""
+    state = (error.sqlstate or "") if isinstance(error, asyncpg.PostgresError) else ""
+    return _SQLSTATES.get(state) or _CLASSES.get(state[:2])
+
+
 def _reason(error: BaseException) -> str | None:
     if isinstance(error, asyncpg.PostgresError):
-        state = error.sqlstate or ""
-        return _SQLSTATES.get(state) or _CLASSES.get(state[:2])
+        return _told(error)
     # With several addresses for a host, asyncio joins what each connect said in one OSError of no type of its own.
     if isinstance(error, OSError) and "Connect call failed" in str(error):
         return NOTHING_LISTENS

@@ -51,6 +51,7 @@ class SectionReader:
         self._deadline = deadline
         self._statement_seconds = statement_seconds
         self._locked: set[str] = set()
+        self._ended: str | None = None
         self.results: dict[Section, SectionResult] = {}
 
     async def begin(self) -> tuple[datetime, bool]:
@@ -74,11 +75,7 @@ class SectionReader:
                 if _has_other_types(rows):
                     rows, error = None, OTHER_TYPES.format(table=table)
             except asyncpg.PostgresError as raised:
-                if is_lost(self._connection):
-                    # A standby that needs the rows for itself ends the session, and not the query alone.
-                    raise
-                await self._connection.execute(statement("rollback_to_savepoint"))
-                error = _sentence(raised, table)
+                error = await self._recover(raised, table)
                 if isinstance(raised, IN_THE_WAY[0]):
                     # What is locked now is locked for the next statement, too, and would cost its wait again.
                     self._locked.add(table)
@@ -94,7 +91,20 @@ class SectionReader:
         before = self.results.get(section)
         self.results[section] = SectionResult(before.duration_ms if before is not None else 0, error)
 
+    async def _recover(self, raised: asyncpg.PostgresError, table: str) -> str:
+        """Why a section could not be read, when the next may be. Raises what the connection was lost by."""
+        if not is_lost(self._connection):
+            await self._connection.execute(statement("rollback_to_savepoint"))
+            return _sentence(raised, table)
+        # Where a savepoint was set, a standby that must replay what removes the rows ends the session, not the query.
+        if not isinstance(raised.__cause__, asyncpg.TransactionRollbackError):
+            raise raised
+        self._ended = "the standby ended the reading to replay what its primary sent"
+        return self._ended
+
     async def _obstacle(self, table: str) -> str | None:
+        if self._ended is not None:
+            return self._ended
         if table in self._locked:
             return f"{table} is locked"
         left = self._deadline - asyncio.get_running_loop().time()

@@ -3,30 +3,47 @@
 import asyncio
 from datetime import timedelta
 
-from app.postgres.pool import Connection
+import asyncpg
+
+from app.postgres.pool import Connection, Database
 from app.postgres.statements import statement
 
-# The end of what was sent may be half a record, which waits for its other half: the primary's WAL writer sends that
-# within some 0.4 s.
-LOOKS, PAUSE_SECONDS = 10, 0.1
+PAUSE_SECONDS = 0.1
 
 
-async def age_of_what_is_known(connection: Connection, most: timedelta) -> timedelta | None:
-    """How old the last commit is that a standby has, where it is older than that and others may have followed it.
+class Standby:
+    """One that may be `most` behind, and is waited for up to `patience`, in seconds, where it seems to be more.
 
-    None, too, where all that was sent is replayed, or is within a second: then nothing was committed since, however
-    long ago that was. Without a receiver nothing is sent, and it cannot know.
+    Each look is a transaction of its own, for a snapshot may be what keeps it from going on.
     """
-    (first,) = await connection.fetch(statement("standby"))
-    age: timedelta = first["last_commit_age"]
-    if age <= most:
-        return None
-    looked = first
-    for _ in range(LOOKS):
-        if not looked["receiving"]:
-            return age
-        if looked["replayed"] >= first["sent"]:
+
+    def __init__(self, database: Database, most: timedelta, patience: float) -> None:
+        self._database = database
+        self._most = most
+        self._patience = patience
+
+    async def obstacle(self, connection: Connection) -> str | None:
+        """Why nothing can be told of the present; None where it keeps up.
+
+        It does, too, where its last commit is old, and all that it had been sent is replayed, or is within the
+        patience: then nothing was committed since. (The end of it may be half a record, and the primary's WAL writer
+        send the other half some 0.4 s later.) Without a receiver it is sent nothing, and cannot know.
+        """
+        ends_at = asyncio.get_running_loop().time() + self._patience
+        first = looked = await self._look(connection)
+        age: timedelta = first["last_commit_age"]
+        if age <= self._most:
             return None
-        await asyncio.sleep(PAUSE_SECONDS)
-        (looked,) = await connection.fetch(statement("standby"))
-    return age
+        while looked["receiving"]:
+            if looked["replayed"] >= first["sent"]:
+                return None
+            if asyncio.get_running_loop().time() >= ends_at:
+                break
+            await asyncio.sleep(PAUSE_SECONDS)
+            looked = await self._look(connection)
+        return f"the database is a standby that does not keep up; what it has is {age.total_seconds():.0f} s old"
+
+    async def _look(self, connection: Connection) -> asyncpg.Record:
+        async with self._database.transaction(connection):
+            (row,) = await connection.fetch(statement("standby"))
+        return row

@@ -36,6 +36,7 @@ GUARDING = {
     "it raises behind a name that looks like one": "begin new.\"--\" := 1; raise exception 'no'; end",
     "it raises between two that look like one": "begin a := '/*'; raise exception 'no'; b := '*/'; return new; end",
     "it raises behind quoted dashes": "begin a := $q$ it's -- $q$; raise exception 'no'; return new; end",
+    "it raises behind a comment within another": "begin /* /* */ ' */ a := '--'; raise exception 'no'; return new; end",
     "it raises behind an escaped quote": "begin a := E'it\\'s --'; raise exception 'no'; return new; end",
     "it returns a changed row": "begin return new #= hstore('a', 'b'); end",
 }

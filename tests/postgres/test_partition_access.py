@@ -139,6 +139,7 @@ async def test_that_the_whole_is_locked_is_not_taken_for_a_leak_of_it(partitione
         await other.execute("lock table only strategy_tick_runs in access exclusive mode")
         report = await partitioned.check(database_timeout_ms=2000)
     assert failures(report).keys() == {OTHER, ANONYMOUS}
+    assert {OTHER, ANONYMOUS} <= report.fix.leaves
     for decision in report.fix.decisions:
         assert "revoke" not in (decision.proposal or "")
         assert "A policy shows rows" not in decision.why

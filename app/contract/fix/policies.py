@@ -1,10 +1,9 @@
 """Mending policies and row security: who reads rows. Nothing here shows more to an anonymous visitor."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from app.contract.access import named
 from app.contract.fix.columns import SHORT_LOCK
+from app.contract.fix.detours import detours_of, past_policies
 from app.contract.fix.model import Decision, Hazard, HazardKind, Statement, Step
 from app.contract.fix.readers import (
     ABOUT_ACCESS,
@@ -46,7 +45,7 @@ def policies(subject: Subject) -> Iterator[Step]:
 
 
 def _deciding(subject: Subject) -> Iterator[Step]:
-    policy, enables = subject.table.select_policy, subject.failed("row_security")
+    policy = subject.table.select_policy
     about_access = subject.situation.open(*map(subject.key, ABOUT_ACCESS))
     untried = _why_untried(subject, policy) if policy is not None else None
     if untried is not None and (leaves := tuple(key for key in about_access if key != subject.key("row_security"))):
@@ -54,11 +53,19 @@ def _deciding(subject: Subject) -> Iterator[Step]:
     elif untried is None and policy is not None and about_access:
         yield from _reading(subject, policy)
         for who, callers in KEPT_OUT.items():
-            failed = subject.failed(f"access.{who}")
-            if detours := _detours(subject, policy, who):
-                yield _past_policies(subject, who, detours, callers)
-            elif (failed or enables) and not (enables and _are_kept_out(subject, callers)):
-                yield _leak(subject, who, callers)
+            detours = detours_of(subject, policy, who)
+            leak = _leak(subject, who, callers) if _leaks(subject, who, callers, beside=detours) else None
+            step = past_policies(subject, who, detours, leak) if detours else leak
+            if step is not None:
+                yield step
+
+
+def _leaks(subject: Subject, who: str, callers: Sequence[Caller], *, beside: Sequence[Detour]) -> bool:
+    """Whether policies of the table itself show too much: once they are in force, or as it was seen."""
+    if subject.failed("row_security"):
+        return not _are_kept_out(subject, callers)
+    # With a detour the check has failed in any case.
+    return _were_let_in(subject, callers) if beside else subject.failed(f"access.{who}")
 
 
 def _why_untried(subject: Subject, policy: SelectPolicy) -> str | None:
@@ -212,20 +219,11 @@ def _obstacle(subject: Subject, policy: SelectPolicy, seen: Sequence[Sight]) -> 
     return f"What the policies decide could not be tried: {unknown}." if unknown is not None else None
 
 
-def _detours(subject: Subject, policy: SelectPolicy, who: str) -> tuple[Detour, ...]:
-    role = ANONYMOUS if who == "anonymous" else policy.role
-    return subject.relation.detours_of(role, row_security=False)
-
-
-def _past_policies(subject: Subject, who: str, detours: Sequence[Detour], callers: Sequence[Caller]) -> Decision:
-    """The runner goes on as before: it uses the table's own name, for which row security of the others is not asked."""
-    why = f"Its policies do not count for who reads its rows by another name ({named(detours)}). Shut those, too."
-    proposal = "\n".join(f"alter table {detour.in_sql} enable row level security;" for detour in detours)
-    sights = subject.situation.surroundings.sights(subject.name)
-    if not any(sights[caller].visible or sights[caller].surprises for caller in callers if caller in sights):
-        return Decision((subject.key(f"access.{who}"),), why, proposal)
-    leak = _leak(subject, who, callers)
-    return replace(leak, why=f"{why} {leak.why}", proposal=f"{proposal}\n{leak.proposal or ''}".rstrip())
+def _were_let_in(subject: Subject, callers: Sequence[Caller]) -> bool:
+    """As they were tried on the table itself."""
+    tried = [access for access in subject.situation.observation.access if access.table == subject.name]
+    sights = [sight for access in tried for sight in _those_of(access, callers)]
+    return any(sight.visible or sight.surprises for sight in sights)
 
 
 def _leak(subject: Subject, who: str, callers: Sequence[Caller]) -> Decision:
@@ -251,7 +249,7 @@ def _enabling(subject: Subject, *, shuts_out: bool) -> Step:
     hidden = [
         f"access.{who}"
         for who, callers in KEPT_OUT.items()
-        if _are_kept_out(subject, callers) and not (policy is not None and _detours(subject, policy, who))
+        if _are_kept_out(subject, callers) and not (policy is not None and detours_of(subject, policy, who))
     ]
     mends = (subject.key("row_security"), *subject.situation.open(*map(subject.key, hidden)))
     return Statement(1, mends, f"Enable row security on {subject.name}.", block(command), hazards)

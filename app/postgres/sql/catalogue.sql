@@ -315,32 +315,42 @@ with recursive
     ) as by_column
     group by watched.oid
   ),
-  -- A query that names one of them asks for rights on it alone, and only its own policies count.
-  detour_documents as (
+  -- A query that names one of them asks for rights on it alone, and only its own policies count; as Postgres decides it,
+  -- those are not asked for an owner, and who has an owner's privileges, unless they are forced.
+  readable_relatives as (
     select
-      relatives.root,
-      pg_catalog.jsonb_agg(
-        pg_catalog.jsonb_build_object(
-          'role', callers.rolname, 'schema', namespace.nspname, 'name', class.relname,
-          'row_security', class.relrowsecurity
-        )
-        order by namespace.nspname collate "C", class.relname collate "C", callers.rolname collate "C"
-      ) as document
+      relatives.root, class.oid, class.relname, class.relkind, namespace.nspname, callers.oid as caller,
+      callers.rolname,
+      class.relrowsecurity and not callers.bypasses and (
+        class.relforcerowsecurity or not pg_catalog.pg_has_role(callers.oid, class.relowner, 'USAGE')
+      ) as secured
     from relatives
     join pg_catalog.pg_class as class on class.oid = relatives.oid
     join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
     cross join callers
     where pg_catalog.has_schema_privilege(callers.oid, namespace.oid, 'USAGE')
       and pg_catalog.has_any_column_privilege(callers.oid, class.oid, 'SELECT')
-      -- Under row security without a permissive policy, nothing is shown.
-      and (not class.relrowsecurity or exists (
-        select
-        from pg_catalog.pg_policy as policy
-        cross join pg_catalog.unnest(policy.polroles) as named (oid)
-        where policy.polrelid = class.oid and policy.polpermissive and policy.polcmd in ('r', '*')
-          and case when named.oid = 0 then true else pg_catalog.pg_has_role(callers.oid, named.oid, 'USAGE') end
-      ))
-    group by relatives.root
+  ),
+  detour_documents as (
+    select
+      readable.root,
+      pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object(
+          'role', readable.rolname, 'schema', readable.nspname, 'name', readable.relname, 'kind', readable.relkind,
+          'row_security', readable.secured
+        )
+        order by readable.nspname collate "C", readable.relname collate "C", readable.rolname collate "C"
+      ) as document
+    from readable_relatives as readable
+    -- Under row security without a permissive policy, nothing is shown.
+    where not readable.secured or exists (
+      select
+      from pg_catalog.pg_policy as policy
+      cross join pg_catalog.unnest(policy.polroles) as named (oid)
+      where policy.polrelid = readable.oid and policy.polpermissive and policy.polcmd in ('r', '*')
+        and case when named.oid = 0 then true else pg_catalog.pg_has_role(readable.caller, named.oid, 'USAGE') end
+    )
+    group by readable.root
   ),
   policy_documents as (
     select

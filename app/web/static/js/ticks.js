@@ -114,8 +114,9 @@ export function createTicksView({ api, onFilter, onOpen, nameOf, onSignedOut }) 
     keyed(rows, list.rows, (tick) => tick.id, create, update);
     table.hidden = list.rows.length === 0;
     table.classList.toggle("stale", list.error !== null || !list.known);
-    table.setAttribute("aria-busy", String(!list.known));
-    table.inert = !list.known && !list.rowsFit; // the focus would be lost with them
+    const unfit = !list.known && !list.rowsFit;
+    table.setAttribute("aria-busy", String(unfit));
+    table.inert = unfit; // the focus would be lost with them
     isNew.hidden = list.waiting.length === 0 || follow.checked;
     const orMore = list.waiting.length === MOST_WAITING ? " or more" : "";
     setText(isNew, `Show ${count(list.waiting.length)}${orMore} new`);
