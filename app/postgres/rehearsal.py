@@ -81,6 +81,8 @@ class Rehearsal:
         try:
             yield await self._become(role, claims, "on" if row_security else "off")
         finally:
+            # On a connection that is lost this raises an InterfaceError in place of what it was lost by, and must: that
+            # is an error of Postgres as well, which would be taken for what the caller met.
             await self.connection.execute(statement("end_rehearsal"))
 
     async def _become(self, role: str | None, claims: Mapping[str, Any] | None, row_security: str) -> str:

@@ -10,6 +10,10 @@ from app.postgres.statements import statement
 
 PAUSE_SECONDS = 0.1
 
+# Of the write-ahead log. Few records are longer than the three pages that a split of an index may hold.
+PAGE_BYTES = 8192
+LONGEST_RECORD = 4 * PAGE_BYTES
+
 
 class Standby:
     """One that may be `most` behind, and is waited for up to `patience`, in seconds, where it seems to be more.
@@ -26,16 +30,15 @@ class Standby:
         """Why nothing can be told of the present; None where it keeps up.
 
         It does, too, where its last commit is old, and all that it had been sent is replayed, or is within the
-        patience: then nothing was committed since. (The end of it may be half a record, and the primary's WAL writer
-        send the other half some 0.4 s later.) Without a receiver it is sent nothing, and cannot know.
+        patience: then nothing was committed since. Without a receiver it is sent nothing, and cannot know.
         """
         ends_at = asyncio.get_running_loop().time() + self._patience
-        first = looked = await self._look(connection)
-        age: timedelta = first["last_commit_age"]
+        looked = await self._look(connection)
+        age, sent = looked["last_commit_age"], looked["sent"]
         if age <= self._most:
             return None
         while looked["receiving"]:
-            if looked["replayed"] >= first["sent"]:
+            if looked["replayed"] >= _whole_records(sent):
                 return None
             if asyncio.get_running_loop().time() >= ends_at:
                 break
@@ -47,3 +50,10 @@ class Standby:
         async with self._database.transaction(connection):
             (row,) = await connection.fetch(statement("standby"))
         return row
+
+
+def _whole_records(sent: int) -> int:
+    """Up to where there are no parts of a record. What ends with a page may end with one, for the primary writes whole
+    pages where nothing is committed, and the rest of it when the next page is full. A commit is written where it ends.
+    """
+    return sent - LONGEST_RECORD if sent % PAGE_BYTES == 0 else sent
