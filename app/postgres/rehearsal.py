@@ -116,7 +116,9 @@ async def tasks() -> AsyncIterator[asyncio.TaskGroup]:
         async with asyncio.TaskGroup() as group:
             yield group
     except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
+        first = errors.exceptions[0]
+        # What the log names is what it was raised for.
+        raise first from first.__cause__
 
 
 def refusal(error: asyncpg.PostgresError) -> Refusal:
