@@ -104,7 +104,12 @@ class Database:
     async def _framed(self, connection: Connection, longest_ms: int, role: str | None) -> AsyncIterator[None]:
         if connection.is_in_transaction():
             raise RuntimeError("The end of a transaction within another would be the end of both.")
-        limits = {"longest": f"{longest_ms}ms", "longest_lock": self._longest_lock}
+        pause_ms = max(longest_ms, self._settings.database_timeout_ms)
+        limits = {
+            "longest": f"{longest_ms}ms",
+            "longest_lock": self._longest_lock,
+            "longest_pause": f"{pause_ms}ms",
+        }
         end = self._rollback
         try:
             await connection.execute(statement("transaction", {"role": role or "none", **limits}))

@@ -42,6 +42,7 @@ class Rehearsal:
         self.spoiled = False
         self._timeout = f"{settings.database_timeout_ms // 5}ms"
         self._lock_timeout = f"{settings.database_timeout_ms // 20}ms"
+        self._longest_pause = f"{settings.database_timeout_ms}ms"
         self._search_path = f"{quote_identifier(settings.database_schema)}, extensions"
 
     @asynccontextmanager
@@ -87,7 +88,8 @@ class Rehearsal:
 
     async def _become(self, role: str | None, claims: Mapping[str, Any] | None, row_security: str) -> str:
         document = json.dumps(claims) if claims is not None else ""
-        settings = (self._search_path, self._timeout, self._lock_timeout, document, role or "none", row_security)
+        limits = (self._search_path, self._timeout, self._lock_timeout)
+        settings = (*limits, document, role or "none", row_security, self._longest_pause)
         try:
             return str(await self.connection.fetchval(statement("rehearsal"), *settings))
         except ROLE_REFUSED as error:

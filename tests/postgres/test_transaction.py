@@ -11,6 +11,7 @@ from app.contract.identifiers import quote_identifier
 from app.demo.database import LOGIN
 from app.errors import DatabaseUnavailableError
 from app.postgres.pool import Connection, Database, is_lost
+from app.postgres.rehearsal import rehearsing
 from app.postgres.sections import SectionReader
 from app.postgres.statements import statement
 from app.runner.model import Section
@@ -31,7 +32,7 @@ INSIDE = {
     "search_path": "pg_catalog, pg_temp",
     "statement_timeout": "1s",
     "lock_timeout": "250ms",
-    "idle_timeout": "1s",
+    "idle_timeout": "5s",
     "time_zone": "UTC",
     "row_security": "off",
     "application": "runner-diagnostics",
@@ -114,6 +115,21 @@ async def test_a_section_that_fails_leaves_the_next_ones_what_the_reading_began_
             assert dict(row) == {"memory": "16MB", "longest": "2500ms"}
             assert await connection.fetchval("select current_setting('enable_sort')") == "on"
         assert not reader.results[Section.RUNS].error
+
+
+async def test_a_service_that_is_held_up_keeps_its_sessions(project: Project) -> None:
+    """As by a request that judges thousands of strategies: that is no outage of the database."""
+    settings = project.settings(database_timeout_ms=2000)
+    database = Database(settings)
+    try:
+        async with database.connection() as connection, database.transaction(connection):
+            await asyncio.sleep(1)
+            assert await connection.fetchval("select 1") == 1
+        async with rehearsing(database, settings) as rehearsal, rehearsal.as_role("authenticated") as connection:
+            await asyncio.sleep(1)
+            assert await connection.fetchval("select 1") == 1
+    finally:
+        await database.close()
 
 
 async def test_one_within_another_is_refused(project: Project) -> None:

@@ -10,7 +10,8 @@ set local role :"role";
 set local search_path = pg_catalog, pg_temp;
 set local statement_timeout = :"longest";
 set local lock_timeout = :"longest_lock";
-set local idle_in_transaction_session_timeout = :"longest";
+-- For whoever is gone for good: one that is only held up, as by another request, must not lose its session for that.
+set local idle_in_transaction_session_timeout = :"longest_pause";
 -- Times are text where Postgres writes the JSON.
 set local timezone = 'UTC';
 -- Rows that a policy would hide raise an error instead of being silently left out.
