@@ -66,7 +66,7 @@ def test_everything_is_read_from_the_standby_whichever_is_named_first(
 ) -> None:
     hosts = (primary, standby) if first == "primary" else (standby, primary)
     with serving_process(ServiceProcess(tmp_path, either(*hosts))) as service:
-        assert service.whole()
+        eventually(service.whole, within=RECOVERY_SECONDS)
         for path in READ:
             assert service.get(path, claimed()).status_code == 200, path
         with service.streaming(STREAM) as answer:
@@ -87,7 +87,7 @@ def test_without_a_standby_the_primary_is_read_and_one_that_takes_over_is_too(
     primary: EmbeddedPostgres, standby: Standby, tmp_path: Path
 ) -> None:
     with serving_process(ServiceProcess(tmp_path, either(primary, standby))) as service:
-        assert service.whole()
+        eventually(service.whole, within=RECOVERY_SECONDS)
         standby.stop()
         eventually(service.whole, within=RECOVERY_SECONDS)
         assert sessions(primary) != 0

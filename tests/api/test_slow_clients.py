@@ -92,4 +92,4 @@ def assert_answers(process: ServiceProcess, meanwhile: Callable[[], None] | None
             newcomer.settimeout(1.5)
             newcomer.sendall(b"GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
             assert newcomer.recv(100).startswith(b"HTTP/1.1 200 ")
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 3
