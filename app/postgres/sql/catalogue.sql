@@ -90,29 +90,22 @@ with recursive
     join pg_catalog.pg_class as child on child.oid = inherits.inhrelid and child.relkind = 'p'
   ),
   -- By which other names rows of a table are read: those of its partitions and of what inherits from it, at any depth,
-  -- and of what it is a part of itself.
-  descendants as (
-    select watched.oid as root, inherits.inhrelid as oid
-    from watched
-    join pg_catalog.pg_inherits as inherits on inherits.inhparent = watched.oid
-    union
-    select descendants.root, inherits.inhrelid
-    from descendants
-    join pg_catalog.pg_inherits as inherits on inherits.inhparent = descendants.oid
-  ),
-  ancestors as (
-    select watched.oid as root, inherits.inhparent as oid
-    from watched
-    join pg_catalog.pg_inherits as inherits on inherits.inhrelid = watched.oid
-    union
-    select ancestors.root, inherits.inhparent
-    from ancestors
-    join pg_catalog.pg_inherits as inherits on inherits.inhrelid = ancestors.oid
+  -- and of what it is a part of itself. Always in one direction: what has a parent in common is no relative.
+  steps as (
+    select inherits.inhparent as origin, inherits.inhrelid as next, true as downwards
+    from pg_catalog.pg_inherits as inherits
+    union all
+    select inherits.inhrelid, inherits.inhparent, false
+    from pg_catalog.pg_inherits as inherits
   ),
   relatives as (
-    select descendants.root, descendants.oid from descendants
+    select watched.oid as root, steps.next as oid, steps.downwards
+    from watched
+    join steps on steps.origin = watched.oid
     union
-    select ancestors.root, ancestors.oid from ancestors
+    select relatives.root, steps.next, steps.downwards
+    from relatives
+    join steps on steps.origin = relatives.oid and steps.downwards = relatives.downwards
   ),
   column_documents as (
     select
