@@ -4,12 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.contract.check import Expectation, Judgement, Outcome, Severity, failed, passed, skipped, unknown
-from app.contract.identifiers import quote_identifier
+from app.contract.identifiers import few_of, quote_identifier
 from app.contract.model import ANONYMOUS as ANONYMOUS_ROLE
 from app.contract.model import SelectPolicy, Table
 from app.contract.observed import Caller, Detour, Observation, Relation, Sight
-
-MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +150,7 @@ def _beside_detours(judgement: Judgement, relation: Relation, role: str) -> Judg
 
 
 def named(detours: Sequence[Detour]) -> str:
-    more = f" and {len(detours) - MOST_NAMED} more" if len(detours) > MOST_NAMED else ""
-    return ", ".join(detour.in_sql for detour in detours[:MOST_NAMED]) + more
+    return few_of([detour.in_sql for detour in detours])
 
 
 def _seen(sight: Sight) -> str:

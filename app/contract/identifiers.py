@@ -1,6 +1,9 @@
 """Names of database objects as SQL and as text. The only place that quotes an identifier."""
 
 import unicodedata
+from collections.abc import Sequence
+
+MOST_NAMED = 3
 
 
 def quote_identifier(name: str) -> str:
@@ -11,6 +14,12 @@ def quote_identifier(name: str) -> str:
     if not name or "\0" in name:
         raise ValueError("An SQL identifier is neither empty nor contains NUL.")
     return '"' + name.replace('"', '""') + '"'
+
+
+def few_of(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def printable(text: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import asyncpg
 import msgspec
 
+from app.contract.identifiers import few_of
 from app.contract.model import Column, Contract, Table
 from app.contract.observed import AcceptedValues, Observation, Refusal, Relation
 from app.contract.values import candidates, mentioned
@@ -18,7 +19,6 @@ from app.settings import Settings
 FALSE = Refusal("23514", "a CHECK on the column is false")
 NOT_LISTED = Refusal("22P02", "the column's type does not list it")
 CHANGED = "the table changed meanwhile"
-MOST_NAMED = 3
 SHAPE_CHANGED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError)
 
 
@@ -190,9 +190,8 @@ def _all(conditions: Iterable[str]) -> str:
 
 
 def _by_partitions(partitions: Sequence[Partition]) -> Refusal:
-    names = ", ".join(part.name for part in partitions[:MOST_NAMED])
-    more = f" and {len(partitions) - MOST_NAMED} more" if len(partitions) > MOST_NAMED else ""
-    return Refusal("23514", f"a CHECK of a partition is false (there are further ones on {names}{more})")
+    names = few_of([part.name for part in partitions])
+    return Refusal("23514", f"a CHECK of a partition is false (there are further ones on {names})")
 
 
 def _may_read(observation: Observation, relation: Relation) -> bool:
